@@ -1,0 +1,150 @@
+"""Vision transformers from timm, pure or hybrid, behind one small face: stem, tokens, blocks, grid, attention capture."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import timm
+import torch
+from timm.layers import HybridEmbed
+from timm.models.vision_transformer import Block, VisionTransformer
+from torch import Tensor, nn
+
+from .adapters import AdaptedBlock
+from .config import BackboneConfig
+from .errors import ConfigError
+
+__all__ = ["Backbone", "build_backbone", "capture_attention"]
+
+
+class Backbone(nn.Module):
+    """A timm vision transformer taken apart where ConceptHash enters it.
+
+    ``stem`` is what never trains and may be cached, ``tokens`` is everything up to the first block, and ``blocks``
+    are the transformer blocks. Final norm and classifier of the transformer are left out: the paper reads the raw
+    residual stream (reference: method, table A.2, step 8).
+
+    Parameters
+    ----------
+    vit
+        The timm model; its ``patch_embed`` is a patch convolution (pure) or a `HybridEmbed` (hybrid).
+    adapter_dim
+        Bottleneck width of the adapters put beside every sub-layer; 0 for none.
+    """
+
+    def __init__(self, vit: VisionTransformer, adapter_dim: int = 0) -> None:
+        super().__init__()
+        vit.norm, vit.fc_norm, vit.head = nn.Identity(), nn.Identity(), nn.Identity()
+        self.vit = vit
+        if adapter_dim:
+            vit.blocks = nn.Sequential(*[AdaptedBlock(block, vit.embed_dim, adapter_dim) for block in vit.blocks])
+
+    @property
+    def width(self) -> int:
+        """D, the width of every token."""
+        return int(self.vit.embed_dim)
+
+    @property
+    def grid_size(self) -> tuple[int, int]:
+        """Rows and columns (h, w) of the patch grid."""
+        rows, columns = self.vit.patch_embed.grid_size
+        return int(rows), int(columns)
+
+    @property
+    def n_prefix(self) -> int:
+        """Tokens that stand before the patches: CLS and registers, 0 where the backbone has none."""
+        return int(self.vit.num_prefix_tokens)
+
+    @property
+    def blocks(self) -> nn.Sequential:
+        """The transformer blocks, in order."""
+        return self.vit.blocks
+
+    @property
+    def frozen_stem(self) -> nn.Module:
+        """The convolutional stem of a hybrid, or an identity for a pure transformer."""
+        embed = self.vit.patch_embed
+        return embed.backbone if isinstance(embed, HybridEmbed) else nn.Identity()
+
+    def stem(self, images: Tensor) -> Tensor:
+        """Features that can be cached: (B, 3, H, W) → (B, F, h, w), or the images themselves for a pure transformer."""
+        return self.frozen_stem(images)
+
+    def tokens(self, features: Tensor) -> Tensor:
+        """Tokens that enter the first block, position embedding added: (B, F, h, w) → (B, n_prefix + N, D)."""
+        embed = self.vit.patch_embed
+        if isinstance(embed, HybridEmbed):
+            patches = embed.proj(features).flatten(2).transpose(1, 2)  # (B, N, D)
+        else:
+            patches = embed(features)  # (B, N, D), or (B, h, w, D) with dynamic sizes
+        return self.vit._pos_embed(patches)
+
+
+def build_backbone(config: BackboneConfig, *, pretrained: bool = False) -> Backbone:
+    """Make the network that ``config`` names; random weights unless ``pretrained`` ones can be fetched.
+
+    Raises
+    ------
+    ConfigError
+        If timm has no such model, or it is not a vision transformer.
+    """
+    if config.is_hybrid:
+        return Backbone(_hybrid(config), config.adapter_dim)
+    try:
+        vit = timm.create_model(config.name, pretrained=pretrained, num_classes=0, img_size=tuple(config.image_size))
+    except (RuntimeError, ValueError, TypeError, AssertionError) as error:
+        raise ConfigError(f"{config.name!r} is not a VisionTransformer that timm can make ({error}).") from error
+    if not isinstance(vit, VisionTransformer):
+        raise ConfigError(f"{config.name!r} is a {type(vit).__name__}; choose a timm VisionTransformer.")
+    return Backbone(vit, config.adapter_dim)
+
+
+def _hybrid(config: BackboneConfig) -> VisionTransformer:
+    stem = timm.create_model(
+        config.stem, pretrained=False, num_classes=0, global_pool="", output_stride=config.output_stride
+    )
+
+    def embed(**kwargs: object) -> HybridEmbed:
+        return HybridEmbed(stem, patch_size=1, **{k: v for k, v in kwargs.items() if k != "patch_size"})  # type: ignore[arg-type]
+
+    return VisionTransformer(
+        img_size=tuple(config.image_size),  # type: ignore[arg-type]
+        embed_layer=embed,
+        embed_dim=config.width,
+        depth=config.depth,
+        num_heads=config.n_heads,
+        num_classes=0,
+        class_token=False,
+        pos_drop_rate=config.dropout,
+        proj_drop_rate=config.dropout,
+        drop_path_rate=config.drop_path,
+        global_pool="avg",
+    )
+
+
+@contextmanager
+def capture_attention(blocks: Sequence[nn.Module]) -> Iterator[list[Tensor]]:
+    """Collect the softmax attention (B, H, T, T) of every one of ``blocks`` that runs inside the ``with``.
+
+    Fused attention returns no weights, so it is off in exactly these blocks, and only inside the ``with``. Two
+    threads must not do this to one model at once.
+    """
+    attentions = [_attention_of(block) for block in blocks]
+    weights: list[Tensor] = []
+    was_fused = [attention.fused_attn for attention in attentions]
+    hooks = []
+    try:
+        for attention in attentions:
+            attention.fused_attn = False
+            hooks.append(attention.attn_drop.register_forward_hook(lambda _m, inputs, _out: weights.append(inputs[0])))
+        yield weights
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for attention, fused in zip(attentions, was_fused, strict=True):
+            attention.fused_attn = fused
+
+
+def _attention_of(block: nn.Module) -> nn.Module:
+    inner = block.block if isinstance(block, AdaptedBlock) else block
+    assert isinstance(inner, Block)
+    return inner.attn

@@ -1,0 +1,52 @@
+"""The card of a checkpoint: what it was trained on, how, what was measured, licences and limits, as Markdown."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from .checkpoint import ClassTable
+from .data import ImageTable
+
+__all__ = ["model_card"]
+
+
+def model_card(
+    table: ImageTable, classes: ClassTable, settings: Mapping[str, Any], figures: Mapping[str, Any]
+) -> str:
+    """Markdown text from the settings of a run and its figures; nothing in it is a guess."""
+    model, losses, train = settings["model"], settings["losses"], settings["train"]
+    weights = ", ".join(f"{name.removesuffix('_weight')} {v:g}" for name, v in losses.items() if name.endswith("weight"))
+    lines = [
+        f"# ConceptHash, {model['n_bits']} bits over {model['n_concepts']} concepts",
+        "",
+        f"Data: {table.name}, {len(classes.names)} classes, {settings['n_train']} training images.",
+        f"Network: {model['backbone']['name']} at {model['backbone']['image_size'][0]} px, "
+        f"{model['backbone']['depth']} blocks of width {model['backbone']['width']}.",
+        f"Hash centers: {model['centers']}; text features: {classes.text_encoder}.",
+        f"Loss weights: {weights}; maps of L_csd and L_ground: {losses['csd_map']}.",
+        f"Training: {train['epochs']} epochs of batches of {train['batch_size']}, {train['optimizer']} at "
+        f"{train['learning_rate']:g}, {train['n_views']} cached views an image, seed {train['seed']}; "
+        f"{settings['minutes']} minutes on {settings['device']}.",
+        "",
+        "## Measured",
+        "",
+        *_figure_lines(figures.get("figures", {})),
+        "",
+        "## Limits",
+        "",
+        "- It knows the classes above and nothing else; an image of anything else still gets a code.",
+        "- A concept map says where a token read, not why; a name given to a concept is a person's guess.",
+        "- Stem weights of efficientnet-lite: Apache-2.0. Sentence encoder all-MiniLM-L6-v2: Apache-2.0.",
+        "- The rights in the training images stay with their owners; none is part of this folder.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _figure_lines(figures: Mapping[str, Any]) -> list[str]:
+    if not figures:
+        return ["Nothing: the data has no test split."]
+    rows = ["| figure | value |", "|---|---|"]
+    for name, value in figures.items():
+        values = value if isinstance(value, list) else [value]
+        rows.append(f"| {name} | {', '.join(f'{v:.4g}' for v in values)} |")
+    return rows

@@ -1,0 +1,288 @@
+"""One checkpoint is one folder: config.json, weights.safetensors, classes.json, metrics.json, card.md, concepts.json."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from .config import ModelConfig, from_dict
+from .errors import CheckpointError, ConfigError
+from .model import ConceptHash
+from .stems import fold_batch_norm
+
+__all__ = [
+    "Checkpoint",
+    "ClassTable",
+    "load_model",
+    "read_checkpoint",
+    "rename_concepts",
+    "save_checkpoint",
+    "write_atomically",
+]
+
+FORMAT = 1
+MAX_NAME = 40
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """The classes a model knows: names, families, and the text features their centers are made of.
+
+    Parameters
+    ----------
+    names, families
+        One each for C classes.
+    text_features
+        C rows of T floats; empty where centers are not language-guided.
+    text_encoder
+        What made the text features.
+    """
+
+    names: tuple[str, ...]
+    families: tuple[str, ...]
+    text_features: tuple[tuple[float, ...], ...] = ()
+    text_encoder: str = "none"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint folder says of itself, weights not loaded.
+
+    Parameters
+    ----------
+    path, name
+        The folder, and its last part.
+    config, classes
+        Sizes of the model, and what it was trained to tell apart.
+    concept_names
+        M names, ``"concept 1"`` … until somebody renames them.
+    fingerprint
+        SHA-256 of the weights in hexadecimal; a gallery keeps it to know its model.
+    metrics
+        What was measured when it was made.
+    """
+
+    path: Path
+    name: str
+    config: ModelConfig
+    classes: ClassTable
+    concept_names: tuple[str, ...]
+    fingerprint: str
+    metrics: Mapping[str, Any]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The C class names."""
+        return self.classes.names
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """The family of each class."""
+        return self.classes.families
+
+
+def read_checkpoint(path: str | Path) -> Checkpoint:
+    """Read everything but the weights.
+
+    Raises
+    ------
+    CheckpointError
+        If the folder or one of its files is missing, altered, or of another format.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise CheckpointError(f"There is no checkpoint folder {folder.name!r}; give one that holds config.json.")
+    config_file = _read_json(folder / "config.json")
+    if config_file.get("format") != FORMAT:
+        raise CheckpointError(
+            f"Checkpoint {folder.name!r} has format {config_file.get('format')!r}, this version reads {FORMAT}."
+        )
+    if not (folder / "weights.safetensors").is_file():
+        raise CheckpointError(f"Checkpoint {folder.name!r} has no weights.safetensors; copy the whole folder again.")
+    try:
+        config = from_dict(ModelConfig, config_file["model"])
+        classes = _read_classes(_read_json(folder / "classes.json"))
+        fingerprint = str(config_file["weights_sha256"])
+    except (ConfigError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"Checkpoint {folder.name!r} cannot be understood: {error}") from error
+    if len(classes.names) != config.n_classes:
+        raise CheckpointError(
+            f"Checkpoint {folder.name!r} lists {len(classes.names)} classes, but its model has {config.n_classes}."
+        )
+    metrics = _read_json(folder / "metrics.json") if (folder / "metrics.json").is_file() else {}
+    return Checkpoint(folder, folder.name, config, classes, _concept_names(folder, config), fingerprint, metrics)
+
+
+def load_model(checkpoint: Checkpoint, device: str | torch.device = "cpu") -> ConceptHash:
+    """The network of a checkpoint, in evaluation mode, float32, frozen.
+
+    Raises
+    ------
+    CheckpointError
+        If the weights were altered or do not fit the configuration; the first wrong names are in the message.
+    """
+    file = checkpoint.path / "weights.safetensors"
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"The weights of {checkpoint.name!r} cannot be read: {error.strerror}.") from error
+    if hashlib.sha256(content).hexdigest() != checkpoint.fingerprint:
+        raise CheckpointError(
+            f"The weights of {checkpoint.name!r} were altered or cut short: their SHA-256 is not the one in "
+            "config.json. Copy the whole folder again."
+        )
+    features = torch.tensor(checkpoint.classes.text_features) if checkpoint.classes.text_features else None
+    try:
+        model = ConceptHash(checkpoint.config, features)
+        _load_strictly(model, load_file(file))
+    except (ConfigError, SafetensorError) as error:
+        raise CheckpointError(f"The weights of {checkpoint.name!r} cannot be used: {error}") from error
+    fold_batch_norm(model.eval().backbone.frozen_stem)
+    return model.to(device, memory_format=torch.channels_last).requires_grad_(False)
+
+
+def _load_strictly(model: ConceptHash, state: dict[str, torch.Tensor]) -> None:
+    expected = model.state_dict()
+    missing, unknown = sorted(set(expected) - set(state)), sorted(set(state) - set(expected))
+    wrong = [k for k in expected if k in state and expected[k].shape != state[k].shape]
+    if missing or unknown or wrong:
+        parts = [f"{what} {', '.join(names[:3])}" + (" …" if len(names) > 3 else "")
+                 for what, names in (("missing", missing), ("unknown", unknown), ("wrong shape", wrong)) if names]
+        raise ConfigError("they do not fit the configuration (" + "; ".join(parts) + ").")
+    model.load_state_dict({k: v.to(expected[k].dtype) for k, v in state.items()})
+
+
+def save_checkpoint(
+    path: str | Path,
+    model: ConceptHash,
+    classes: ClassTable,
+    *,
+    metrics: Mapping[str, Any] | None = None,
+    card: str = "",
+    half: bool = True,
+) -> Checkpoint:
+    """Write a checkpoint folder; ``config.json`` comes last, so a folder without it is unfinished.
+
+    Parameters
+    ----------
+    half
+        Whether matrices are stored as float16 (vectors, biases and statistics stay float32).
+    """
+    folder = Path(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {name: _stored(tensor, half) for name, tensor in model.state_dict().items()}
+    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as temporary:
+        pass
+    save_file(state, temporary.name)
+    os.chmod(temporary.name, 0o644)
+    os.replace(temporary.name, folder / "weights.safetensors")
+    fingerprint = hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()
+    rows: list[dict[str, Any]] = [{"name": n, "family": f} for n, f in zip(classes.names, classes.families, strict=True)]
+    for row, feature in zip(rows, classes.text_features, strict=False):
+        row["text_feature"] = [float(f"{value:.6g}") for value in feature]
+    _write_json(folder / "classes.json", {"text_encoder": classes.text_encoder, "classes": rows}, indent=None)
+    _write_json(folder / "metrics.json", dict(metrics or {}))
+    write_atomically(folder / "card.md", card.encode())
+    config = {"format": FORMAT, "weights_sha256": fingerprint, "model": asdict(model.config)}
+    _write_json(folder / "config.json", config)
+    return read_checkpoint(folder)
+
+
+def _stored(tensor: torch.Tensor, half: bool) -> torch.Tensor:
+    tensor = tensor.detach().cpu().contiguous()
+    return tensor.half() if half and tensor.is_floating_point() and tensor.ndim > 1 else tensor
+
+
+def rename_concepts(path: str | Path, names: Sequence[str]) -> None:
+    """Keep names for the concepts in the checkpoint's folder.
+
+    Raises
+    ------
+    ConfigError
+        If there are not M names, or one is empty, too long, or given twice.
+    CheckpointError
+        If the folder cannot be written.
+    """
+    folder = Path(path)
+    n_concepts = read_checkpoint(folder).config.n_concepts
+    cleaned = check_concept_names(names, n_concepts)
+    try:
+        _write_json(folder / "concepts.json", {"names": list(cleaned)})
+    except OSError as error:
+        raise CheckpointError(
+            f"The names cannot be kept in {folder.name!r} ({error.strerror}); export them as JSON instead."
+        ) from error
+
+
+def check_concept_names(names: Sequence[str], n_concepts: int) -> tuple[str, ...]:
+    """Names without outer spaces, if there are M of them, all different, none empty or over 40 characters.
+
+    Raises
+    ------
+    ConfigError
+        Otherwise.
+    """
+    cleaned = tuple(" ".join(str(name).split()) for name in names)
+    if len(cleaned) != n_concepts:
+        raise ConfigError(f"This model has {n_concepts} concepts, but {len(cleaned)} names were given.")
+    for name in cleaned:
+        if not 1 <= len(name) <= MAX_NAME:
+            raise ConfigError(f"A concept name needs 1 to {MAX_NAME} characters; {name[:MAX_NAME]!r} has {len(name)}.")
+    if len({name.casefold() for name in cleaned}) != n_concepts:
+        raise ConfigError("Two concepts have the same name; give each its own.")
+    return cleaned
+
+
+def _concept_names(folder: Path, config: ModelConfig) -> tuple[str, ...]:
+    file = folder / "concepts.json"
+    if not file.is_file():
+        return tuple(f"concept {m + 1}" for m in range(config.n_concepts))
+    try:
+        return check_concept_names(_read_json(file)["names"], config.n_concepts)
+    except (KeyError, TypeError, ConfigError) as error:
+        raise CheckpointError(f"concepts.json of {folder.name!r} cannot be used: {error} Mend or delete it.") from error
+
+
+def _read_classes(content: dict[str, Any]) -> ClassTable:
+    rows = content["classes"]
+    features = tuple(tuple(map(float, row["text_feature"])) for row in rows if "text_feature" in row)
+    return ClassTable(
+        tuple(str(row["name"]) for row in rows),
+        tuple(str(row["family"]) for row in rows),
+        features,
+        str(content["text_encoder"]),
+    )
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{file.parent.name!r} has no {file.name}; is it a whole checkpoint folder?") from error
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{file.name} of {file.parent.name!r} cannot be read: {error}.") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{file.name} of {file.parent.name!r} must hold a JSON object.")
+    return content
+
+
+def _write_json(file: Path, content: dict[str, Any], indent: int | None = 1) -> None:
+    write_atomically(file, (json.dumps(content, indent=indent, ensure_ascii=False) + "\n").encode())
+
+
+def write_atomically(file: Path, content: bytes) -> None:
+    """Write so that the file holds either the old or the new content, whatever happens."""
+    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", delete=False) as temporary:
+        temporary.write(content)
+        temporary.flush()
+        os.fsync(temporary.fileno())
+    os.chmod(temporary.name, 0o644)
+    os.replace(temporary.name, file)

@@ -1,0 +1,227 @@
+"""The settings of model, losses and training: frozen dataclasses, checked at birth, saved as JSON."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from .errors import ConfigError
+
+__all__ = ["LOSS_PRESETS", "BackboneConfig", "LossConfig", "ModelConfig", "TrainConfig", "from_dict"]
+
+Centers = Literal["language", "learnable", "random"]
+CenterInput = Literal["raw", "sign"]
+ConceptMap = Literal["last", "rollout"]
+Margin = Literal["first", "all"]
+
+
+def _check_choice(name: str, value: str, choices: Any) -> None:
+    if value not in get_args(choices):
+        raise ConfigError(f"{name} is {value!r}; choose one of {', '.join(map(repr, get_args(choices)))}.")
+
+
+def _check_positive(settings: Any, *names: str) -> None:
+    for name in names:
+        if not getattr(settings, name) > 0:
+            raise ConfigError(f"{name} is {getattr(settings, name)!r}; it must be greater than 0.")
+
+
+@dataclass(frozen=True)
+class BackboneConfig:
+    """A vision transformer: ``"hybrid"`` (a frozen convolutional stem below small timm blocks) or any timm name.
+
+    Parameters
+    ----------
+    name
+        ``"hybrid"``, or a timm ``VisionTransformer`` name such as ``"vit_base_patch32_clip_quickgelu_224.openai"``.
+    image_size
+        Height and width in pixels that every image is resized to.
+    stem, output_stride, width, depth, n_heads
+        Hybrid only: timm name of the stem, pixels per grid cell, and the size of the transformer above it.
+    adapter_dim
+        Bottleneck width of the paper's adapters in a frozen transformer; 0 trains the transformer itself.
+    dropout, drop_path
+        Hybrid only, while training: share of channels dropped in every sub-layer, and of whole sub-layers skipped.
+    mean, std
+        Normalization of RGB values in [0, 1]: ``(x - mean) / std``.
+    """
+
+    name: str = "hybrid"
+    image_size: tuple[int, int] = (320, 320)
+    stem: str = "tf_efficientnet_lite2"
+    output_stride: int = 32
+    width: int = 256
+    depth: int = 3
+    n_heads: int = 4
+    adapter_dim: int = 0
+    dropout: float = 0.1
+    drop_path: float = 0.1
+    mean: tuple[float, float, float] = (127 / 255,) * 3
+    std: tuple[float, float, float] = (128 / 255,) * 3
+
+    def __post_init__(self) -> None:
+        _check_positive(self, "output_stride", "width", "depth", "n_heads")
+        if len(self.image_size) != 2 or min(self.image_size) < 16:
+            raise ConfigError(f"image_size is {self.image_size!r}; give height and width of at least 16 pixels.")
+        if self.is_hybrid and self.width % self.n_heads:
+            raise ConfigError(f"width {self.width} does not split over {self.n_heads} heads; use a multiple of it.")
+        if not (0 <= self.dropout < 1 and 0 <= self.drop_path < 1):
+            raise ConfigError("dropout and drop_path must be at least 0 and less than 1.")
+        if self.adapter_dim < 0:
+            raise ConfigError(f"adapter_dim is {self.adapter_dim}; use 0 for none or a bottleneck width.")
+
+    @property
+    def is_hybrid(self) -> bool:
+        """Whether a convolutional stem stands below the transformer."""
+        return self.name == "hybrid"
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes of a ConceptHash model; ``n_bits`` splits evenly over ``n_concepts``.
+
+    Parameters
+    ----------
+    n_concepts, n_bits, n_classes
+        M, K and C of the paper.
+    backbone
+        The vision transformer.
+    prompt_generator
+        Whether concept tokens come from the released code's generator instead of being free parameters.
+    centers
+        What the hash centers are computed from: class-name text features, free vectors, or fixed random signs.
+    center_input
+        ``"raw"`` text features as in the paper, or their ``"sign"`` as in the released code.
+    text_dim
+        Width T of the class-name text features; 0 where there are none.
+    """
+
+    n_concepts: int = 4
+    n_bits: int = 64
+    n_classes: int = 2
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    prompt_generator: bool = False
+    centers: Centers = "language"
+    center_input: CenterInput = "raw"
+    text_dim: int = 0
+
+    def __post_init__(self) -> None:
+        _check_positive(self, "n_concepts", "n_bits", "n_classes")
+        _check_choice("centers", self.centers, Centers)
+        _check_choice("center_input", self.center_input, CenterInput)
+        if self.n_bits % self.n_concepts:
+            raise ConfigError(
+                f"{self.n_bits} bits do not split over {self.n_concepts} concepts; "
+                f"choose a number of bits that is a multiple of {self.n_concepts}."
+            )
+        if self.centers == "language" and self.text_dim < 1:
+            raise ConfigError("Language-guided centers need text features; give text_dim, or choose other centers.")
+
+    @property
+    def bits_per_concept(self) -> int:
+        """K/M, the length of one sub-code."""
+        return self.n_bits // self.n_concepts
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights and switches of the loss terms; `LOSS_PRESETS` names the settings worth having.
+
+    Parameters
+    ----------
+    clf_weight, quan_weight, cd_weight, csd_weight
+        Weights of L_clf, L_quan, L_cd and L_csd.
+    ground_weight
+        Weight of L_ground, this project's own term: the patches a concept looks at must tell the class by themselves.
+    scale, margin
+        Scale s and additive cosine margin m of the classification terms.
+    cd_margin
+        Whether the margin of L_cd reaches the ``"first"`` concept only (as released) or ``"all"``.
+    csd_map
+        Which concept map L_csd and L_ground act on: attention of the ``"last"`` block (paper) or the ``"rollout"``.
+    """
+
+    clf_weight: float = 1.0
+    quan_weight: float = 1.0
+    cd_weight: float = 1.0
+    csd_weight: float = 1.0
+    ground_weight: float = 0.0
+    scale: float = 8.0
+    margin: float = 0.2
+    cd_margin: Margin = "all"
+    csd_map: ConceptMap = "last"
+
+    def __post_init__(self) -> None:
+        _check_positive(self, "scale")
+        _check_choice("cd_margin", self.cd_margin, Margin)
+        _check_choice("csd_map", self.csd_map, ConceptMap)
+        for name in ("clf_weight", "quan_weight", "cd_weight", "csd_weight", "ground_weight", "margin"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be 0 or more.")
+
+
+LOSS_PRESETS: dict[str, LossConfig] = {
+    "grounded": LossConfig(csd_weight=1.0, ground_weight=1.0, csd_map="rollout"),
+    "paper": LossConfig(),
+    "released": LossConfig(csd_weight=0.0, cd_margin="first"),
+}
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a model is trained.
+
+    Parameters
+    ----------
+    epochs, batch_size, warmup_epochs
+        Passes over the data, images a step, and epochs of linear warm-up before the cosine decay.
+    optimizer, learning_rate, weight_decay
+        ``"adamw"`` or ``"sgd"`` (momentum 0.9) and its settings.
+    n_views
+        Augmented views of each image whose stem features are cached; every epoch takes one of them at random.
+    bfloat16
+        Whether forward passes run in bfloat16, with losses in float32.
+    seed
+        Seed of weights, views and order.
+    """
+
+    epochs: int = 40
+    batch_size: int = 32
+    warmup_epochs: int = 2
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: float = 5e-4
+    weight_decay: float = 0.05
+    n_views: int = 16
+    bfloat16: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check_positive(self, "epochs", "batch_size", "learning_rate", "n_views")
+        if self.batch_size < 2:
+            raise ConfigError("batch_size is 1; batch normalization of the code needs at least 2 images a step.")
+        if self.optimizer not in ("adamw", "sgd"):
+            raise ConfigError(f"optimizer is {self.optimizer!r}; choose adamw or sgd.")
+        if self.warmup_epochs < 0 or self.weight_decay < 0:
+            raise ConfigError("warmup_epochs and weight_decay must be 0 or more.")
+
+
+def from_dict(kind: type, values: dict[str, Any]) -> Any:
+    """Build the frozen dataclass ``kind`` from what JSON gave, nested ones and tuples included.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown or missing name, or a value the class refuses.
+    """
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    unknown = sorted(set(values) - set(fields))
+    if unknown:
+        raise ConfigError(f"{kind.__name__} has no setting {', '.join(unknown)}; known are {', '.join(fields)}.")
+    made = {}
+    for name, value in values.items():
+        if isinstance(fields[name].type, type) and dataclasses.is_dataclass(fields[name].type):
+            value = from_dict(fields[name].type, value)
+        made[name] = tuple(value) if isinstance(value, list) else value
+    try:
+        return kind(**made)
+    except TypeError as error:
+        raise ConfigError(f"{kind.__name__} cannot be read: {error}.") from error

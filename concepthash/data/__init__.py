@@ -1,0 +1,22 @@
+"""Readers of images and data sets, and what is done to an image before a model sees it."""
+
+from .cub import read_cub
+from .folder import read_dataset, read_image_folder
+from .images import MAX_PIXELS, read_image, to_rgb
+from .table import ImageTable, family_of
+from .transforms import resize_for_model, to_model_coordinates, to_original_coordinates, training_view
+
+__all__ = [
+    "MAX_PIXELS",
+    "ImageTable",
+    "family_of",
+    "read_cub",
+    "read_dataset",
+    "read_image",
+    "read_image_folder",
+    "resize_for_model",
+    "to_model_coordinates",
+    "to_original_coordinates",
+    "to_rgb",
+    "training_view",
+]

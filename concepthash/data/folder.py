@@ -1,0 +1,135 @@
+"""Read a folder of images, one folder a class, and choose the reader for any data set folder."""
+
+import logging
+import os
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from ..errors import DataError
+from .cub import is_cub_layout, read_cub
+from .images import IMAGE_SUFFIXES, quoted_name
+from .table import ImageTable, family_of
+
+__all__ = ["read_dataset", "read_image_folder"]
+
+_log = logging.getLogger(__name__)
+_UNLABELED = "unlabeled"
+_SPLITS = frozenset({"train", "test", "val", "valid", "validation"})
+
+
+def read_dataset(root: str | Path) -> ImageTable:
+    """Read a data set folder: the CUB-200-2011 layout where its lists are there, else a folder of images.
+
+    Parameters
+    ----------
+    root
+        The folder, or the one in which the archive ``CUB_200_2011`` was unpacked.
+
+    Returns
+    -------
+    ImageTable
+        What `read_cub` or `read_image_folder` gives.
+
+    Raises
+    ------
+    DataError
+        If the folder is missing, is a file, or holds no images.
+    """
+    root = _existing_folder(root)
+    for candidate in (root, root / "CUB_200_2011"):
+        if is_cub_layout(candidate):
+            return read_cub(candidate)
+    return read_image_folder(root)
+
+
+def read_image_folder(root: Path) -> ImageTable:
+    """Read ``root/class/.../image.jpg``: the folder right below ``root`` is the class.
+
+    Images right in ``root`` form the class ``"unlabeled"``. Where ``root`` has nothing but ``train`` and ``test`` (or
+    ``val``) with class folders in them, these are the split. Hidden files and folders are left out.
+
+    Parameters
+    ----------
+    root
+        The folder.
+
+    Returns
+    -------
+    ImageTable
+        In the order of the image ids, which are paths relative to ``root``; class names are folder names with spaces
+        for underscores, in alphabetical order.
+
+    Raises
+    ------
+    DataError
+        If the folder is missing, is a file, or holds no file that is named like an image.
+    """
+    root = _existing_folder(root)
+    files = _image_files(root, root, frozenset())
+    if not files:
+        raise DataError(
+            f"{quoted_name(root)} holds no images; put JPEG, PNG or WebP files in it, or one folder of them for each "
+            "class."
+        )
+    files = sorted(files, key=lambda file: file.as_posix())
+    is_train = _train_flags(files)
+    names = [_class_name(file.parts if is_train is None else file.parts[1:]) for file in files]
+    class_names, labels = np.unique(names, return_inverse=True)
+    return ImageTable(
+        name=root.name,
+        root=root,
+        image_ids=tuple(_valid_text(file.as_posix()) for file in files),
+        paths=tuple(root / file for file in files),
+        labels=labels.astype(np.int64),
+        class_names=tuple(map(str, class_names)),
+        families=tuple(family_of(str(name)) for name in class_names),
+        is_train=is_train,
+    )
+
+
+def _existing_folder(root: str | Path) -> Path:
+    path = Path(root).expanduser()
+    if path.is_dir():
+        return path.resolve()
+    if path.exists():
+        raise DataError(f"{quoted_name(path)} is a file; give the folder of images that it lies in.")
+    raise DataError(f"The folder {quoted_name(path)} does not exist; check the path.")
+
+
+def _image_files(root: Path, folder: Path, above: frozenset[Path]) -> list[PurePosixPath]:
+    """Paths relative to ``root`` of all files named like images; a link back to a folder ``above`` is not followed."""
+    real = folder.resolve()
+    if real in above:
+        return []
+    try:
+        entries = [entry for entry in os.scandir(folder) if not entry.name.startswith((".", "__MACOSX"))]
+    except OSError:
+        _log.warning("the folder %s cannot be opened and is left out", quoted_name(folder))
+        return []
+    found: list[PurePosixPath] = []
+    for entry in entries:
+        path = Path(entry.path)
+        if entry.is_dir():
+            found += _image_files(root, path, above | {real})
+        elif path.suffix.lower() in IMAGE_SUFFIXES and entry.is_file():
+            found.append(PurePosixPath(path.relative_to(root)))
+    return found
+
+
+def _train_flags(files: list[PurePosixPath]) -> np.ndarray | None:
+    tops = {file.parts[0] for file in files}
+    if "train" not in tops or len(tops) < 2 or not tops <= _SPLITS or any(len(file.parts) < 3 for file in files):
+        return None
+    return np.array([file.parts[0] == "train" for file in files])
+
+
+def _class_name(parts: tuple[str, ...]) -> str:
+    if len(parts) == 1:
+        return _UNLABELED
+    return _valid_text(parts[0]).replace("_", " ").strip() or _valid_text(parts[0])
+
+
+def _valid_text(name: str) -> str:
+    """Spell out bytes of a file name that are no UTF-8, so that the name can be stored and shown."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,137 @@
+"""``python -m concepthash.evaluate``: retrieval and concept figures of a checkpoint on a data set."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from .attribution import MapSettings
+from .checkpoint import read_checkpoint
+from .codes import binarize, hamming, pack_words
+from .data import ImageTable, read_dataset, read_image
+from .encoder import Encoder
+from .errors import ConceptHashError, DataError
+from .localization import concept_overlap, peaks_in_boxes
+from .metrics import (
+    bit_balance,
+    map_per_concept,
+    mean_average_precision,
+    mean_average_precision_topk,
+    precision_at,
+)
+
+__all__ = ["concept_figures", "evaluate", "main", "retrieval_figures"]
+
+
+def evaluate(
+    encoder: Encoder, table: ImageTable, settings: MapSettings = MapSettings(), *, batch_size: int = 32
+) -> dict[str, Any]:
+    """Every figure, with the train split as gallery and the test split as queries.
+
+    Returns
+    -------
+    dict
+        ``map`` (tie-averaged), ``map_topk``, ``precision_at_10``, ``map_per_concept``, ``accuracy`` (nearest class
+        center by cosine), ``bit_balance``, ``concept_overlap``, and, where the data set has boxes,
+        ``concept_on_object`` and its minimum; all in [0, 1].
+
+    Raises
+    ------
+    DataError
+        If the data set has no split, or none of its classes is known to the model.
+    """
+    labels = _labels_of_model(encoder, table)
+    if table.is_train is None or table.is_train.all() or not table.is_train.any():
+        raise DataError(f"{table.name} has no train and test split; evaluation needs both.")
+    gallery, queries = np.flatnonzero(table.is_train), np.flatnonzero(~table.is_train)
+    gallery_logits = np.concatenate(
+        [encoder.code_logits(images) for _, images in _batches(table, gallery, batch_size, "gallery")]
+    )
+    parts = []
+    sizes = []
+    for _, images in _batches(table, queries, batch_size, "queries"):
+        parts.append(encoder.explain_batch(images, settings))
+        sizes += [image.shape[:2] for image in images]
+    query_logits, maps = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    n_concepts = encoder.checkpoint.config.n_concepts
+    figures = retrieval_figures(gallery_logits, labels[gallery], query_logits, labels[queries], n_concepts)
+    cosine = query_logits @ encoder.class_centers.T / np.linalg.norm(encoder.class_centers, axis=1)  # (Q, C), times |v|
+    figures["accuracy"] = float((cosine.argmax(axis=1) == labels[queries]).mean())
+    boxes = None if table.boxes is None else table.boxes[queries]
+    return {"n_gallery": len(gallery), "n_queries": len(queries)} | figures | concept_figures(
+        maps, np.array(sizes), boxes
+    )
+
+
+def retrieval_figures(
+    gallery_logits: np.ndarray,
+    gallery_labels: np.ndarray,
+    query_logits: np.ndarray,
+    query_labels: np.ndarray,
+    n_concepts: int,
+) -> dict[str, Any]:
+    """Figures of codes alone: logits (S, K) and (Q, K), labels (S,) and (Q,)."""
+    gallery, queries = binarize(gallery_logits), binarize(query_logits)
+    distances = hamming(pack_words(queries), pack_words(gallery))  # (Q, S)
+    return {
+        "map": mean_average_precision(distances, query_labels, gallery_labels),
+        "map_topk": mean_average_precision_topk(distances, query_labels, gallery_labels),
+        "precision_at_10": precision_at(distances, query_labels, gallery_labels, 10),
+        "map_per_concept": map_per_concept(queries, gallery, query_labels, gallery_labels, n_concepts).tolist(),
+        "bit_balance": bit_balance(gallery),
+    }
+
+
+def concept_figures(maps: np.ndarray, image_sizes: np.ndarray, boxes: np.ndarray | None) -> dict[str, Any]:
+    """Figures of concept maps (n, M, h, w) alone; ``boxes`` (n, 4) may be None."""
+    figures: dict[str, Any] = {"concept_overlap": concept_overlap(maps)}
+    if boxes is not None:
+        on_object = peaks_in_boxes(maps, image_sizes, boxes).mean(axis=0)  # (M,)
+        figures |= {"concept_on_object": on_object.tolist(), "concept_on_object_min": float(on_object.min())}
+    return figures
+
+
+def _labels_of_model(encoder: Encoder, table: ImageTable) -> np.ndarray:
+    """Labels of the table as indices into the model's classes where it knows them, behind them otherwise."""
+    known = {name.casefold(): i for i, name in enumerate(encoder.checkpoint.class_names)}
+    n = len(known)
+    mapping = np.array([known.get(name.casefold(), n + i) for i, name in enumerate(table.class_names)])
+    return mapping[table.labels]
+
+
+def _batches(table: ImageTable, rows: np.ndarray, size: int, what: str) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
+    for begin in tqdm(range(0, len(rows), size), desc=what, unit="batch", leave=False):
+        part = rows[begin : begin + size]
+        yield part, [read_image(table.paths[row]) for row in part]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; 0 when it worked, 2 with one sentence on standard error when it could not."""
+    parser = argparse.ArgumentParser(prog="python -m concepthash.evaluate", description=__doc__)
+    parser.add_argument("--checkpoint", required=True, help="checkpoint folder")
+    parser.add_argument("--data", required=True, help="data set with a train and a test split")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--maps", default="rollout", choices=["rollout", "raw", "gradient"], help="kind of concept map")
+    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    options = parser.parse_args(arguments)
+    try:
+        encoder = Encoder(read_checkpoint(options.checkpoint), options.device)
+        figures = evaluate(encoder, read_dataset(options.data), MapSettings(options.maps))
+    except ConceptHashError as error:
+        print(error, file=sys.stderr)
+        return 2
+    figures = {"checkpoint": encoder.checkpoint.name, "maps": options.maps} | figures
+    if options.json:
+        print(json.dumps(figures))
+    else:
+        for name, value in figures.items():
+            print(f"{name:24}{value}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

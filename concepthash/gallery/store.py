@@ -1,0 +1,225 @@
+"""Writing a gallery: one DuckDB file and its thumbnails, batch by batch, resumable, visible only when complete."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+
+import duckdb
+import numpy as np
+
+from ..codes import binarize
+from ..errors import DataError, GalleryError
+from .database import FORMAT_VERSION, Provenance, code_columns, connect, create, insert, transaction
+from .partial import PartialFolder, explain_disk_errors, thumbnail_file
+
+__all__ = ["GalleryWriter", "NewImage", "Skipped"]
+
+
+@dataclass(frozen=True)
+class NewImage:
+    """One image to be stored, except for its code.
+
+    Attributes
+    ----------
+    image_id, path
+        Unique id; path relative to the data root, or absolute.
+    class_name, label, family
+        None, -1 and None where unknown.
+    width, height
+        Pixels of the original image, upright.
+    split
+        ``"train"``, ``"test"`` or None.
+    thumbnail
+        A WebP file.
+    """
+
+    image_id: str
+    path: str
+    class_name: str | None
+    label: int
+    family: str | None
+    width: int
+    height: int
+    split: str | None
+    thumbnail: bytes
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that could not be read, and why."""
+
+    path: str
+    reason: str
+
+
+class GalleryWriter:
+    """Open or resume the gallery in the making at ``OUT.partial``; a context manager.
+
+    Every `append` is one transaction: after a kill at any moment the next writer goes on behind the last one.
+
+    Parameters
+    ----------
+    out
+        Folder the gallery will be.
+    provenance
+        What the gallery is made with.
+    overwrite
+        Replace a gallery at ``out`` when this one is complete, and discard an unfinished one made otherwise.
+
+    Raises
+    ------
+    GalleryError
+        If ``out`` is taken, another writer is at work, the unfinished gallery was made otherwise, or the disk refuses.
+    """
+
+    def __init__(self, out: str | Path, provenance: Provenance, *, overwrite: bool = False) -> None:
+        self._provenance = provenance
+        self._folder = PartialFolder(Path(out).expanduser().resolve(), overwrite=overwrite)
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        try:
+            self._open(overwrite)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> "GalleryWriter":
+        """Give the writer itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the writer, whatever happened."""
+        self.close()
+
+    @property
+    def n_images(self) -> int:
+        """Images stored so far, those of earlier runs included."""
+        return self._count("SELECT count(*) FROM images")
+
+    @property
+    def n_skipped(self) -> int:
+        """Unreadable files listed so far, those of earlier runs included."""
+        return self._count("SELECT count(*) FROM skipped")
+
+    def append(self, images: Sequence[NewImage], code_logits: np.ndarray, skipped: Sequence[Skipped] = ()) -> None:
+        """Store a batch, all of it or nothing.
+
+        Parameters
+        ----------
+        images
+            n images in the order of the gallery.
+        code_logits
+            (n, K) float32, one row an image.
+        skipped
+            Files of the same batch that could not be read.
+
+        Raises
+        ------
+        GalleryError
+            If the code logits do not fit or are not finite, or the disk refuses.
+        """
+        first = self.n_images
+        rows = self._rows(first, images, code_logits)
+        with explain_disk_errors(self._folder.path):
+            for row, image in enumerate(images, start=first):
+                path = thumbnail_file(self._folder.path, row)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(image.thumbnail)
+            with transaction(self._database) as database:
+                insert(database, "images", rows)
+                insert(database, "skipped", [[entry.path, entry.reason] for entry in skipped])
+
+    def finish(self) -> None:
+        """Mark the gallery complete and give it its final name; the writer is closed.
+
+        Raises
+        ------
+        DataError
+            If no image was stored; nothing is left behind.
+        GalleryError
+            If the disk refuses.
+        """
+        if not self.n_images:
+            n_skipped = self.n_skipped
+            self._disconnect()
+            self._folder.clear()
+            self.close()
+            raise DataError(
+                f"No image could be read, out of {n_skipped}, so there is no gallery; check the files and try again."
+            )
+        with explain_disk_errors(self._folder.path):
+            self._database.execute("UPDATE provenance SET value = 'true' WHERE key = 'complete'")
+            self._database.execute("CHECKPOINT")
+        self._disconnect()
+        self._folder.publish()
+
+    def close(self) -> None:
+        """Let go of the database and the lock; what is stored stays, for the next writer to resume."""
+        try:
+            self._disconnect()
+        finally:
+            self._folder.release()
+
+    @property
+    def _database(self) -> duckdb.DuckDBPyConnection:
+        if self._connection is None:
+            raise GalleryError(f"The writer of {self._folder.out} is closed; open a new one.")
+        return self._connection
+
+    def _open(self, overwrite: bool) -> None:
+        with explain_disk_errors(self._folder.path):
+            if self._folder.database.exists():
+                self._connection = connect(self._folder.database)
+                difference = self._difference()
+                if not difference:
+                    return
+                if not overwrite:
+                    raise GalleryError(
+                        f"The unfinished gallery {self._folder.path} was begun with another {difference}; "
+                        "repeat the settings it was begun with to finish it, or begin anew with --overwrite."
+                    )
+                self._disconnect()
+            self._folder.clear()
+            create(self._folder.new_database, self._provenance)
+            os.rename(self._folder.new_database, self._folder.database)
+            self._connection = connect(self._folder.database)
+
+    def _difference(self) -> str:
+        """Say in words what the stored provenance has otherwise; empty if nothing."""
+        stored = dict(self._database.execute("SELECT key, value FROM provenance").fetchall())
+        wanted = {"format": FORMAT_VERSION, **asdict(self._provenance)}
+        for key, value in wanted.items():
+            if stored.get(key) != str(value):
+                name = "list of images" if key == "images" else key.replace("_", " ")
+                return f"{name} ({stored.get(key)!s:.80}, now {value!s:.80})"
+        return ""
+
+    def _rows(self, first: int, images: Sequence[NewImage], code_logits: np.ndarray) -> list[list[object]]:
+        shape = (len(images), self._provenance.n_bits)
+        if code_logits.shape != shape or not np.isfinite(code_logits).all():
+            raise GalleryError(
+                f"The model gave code logits of shape {code_logits.shape}, not all of them finite or not {shape}; "
+                "use a checkpoint that gives one finite number a bit."
+            )
+        logits = code_logits.astype(np.float32)
+        columns = code_columns(binarize(logits), self._provenance.n_concepts)
+        return [
+            [
+                *(first + i, im.image_id, im.path, im.class_name, im.label, im.family, im.width, im.height, im.split),
+                *columns[i].tolist(),
+                logits[i].tolist(),
+            ]
+            for i, im in enumerate(images)
+        ]
+
+    def _count(self, statement: str) -> int:
+        found = self._database.execute(statement).fetchone()
+        return int(found[0]) if found else 0
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None

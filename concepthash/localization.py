@@ -1,0 +1,65 @@
+"""Concept maps against what is known of an image: where a map peaks, and whether that lies on the object."""
+
+import numpy as np
+
+__all__ = ["concept_overlap", "peak_xy", "peaks_in_boxes"]
+
+
+def peak_xy(maps: np.ndarray, image_sizes: np.ndarray) -> np.ndarray:
+    """Center of the cell where each map is largest, in pixels of the original image.
+
+    The model sees the whole image squashed to its input size, so cell (row, column) of an (h, w) map covers the same
+    shares of the original's height and width.
+
+    Parameters
+    ----------
+    maps
+        (n, M, h, w).
+    image_sizes
+        (n, 2) height and width of the original images in pixels.
+
+    Returns
+    -------
+    ndarray of shape (n, M, 2), float64
+        x and y from the top left.
+
+    Examples
+    --------
+    >>> maps = np.zeros((1, 1, 2, 4)); maps[0, 0, 1, 2] = 1
+    >>> peak_xy(maps, np.array([[100, 200]])).tolist()
+    [[[125.0, 75.0]]]
+    """
+    n, m, h, w = maps.shape
+    row, column = np.unravel_index(maps.reshape(n, m, -1).argmax(axis=2), (h, w))  # each (n, M)
+    height, width = image_sizes[:, :1], image_sizes[:, 1:]
+    return np.stack([(column + 0.5) / w * width, (row + 0.5) / h * height], axis=2)
+
+
+def peaks_in_boxes(maps: np.ndarray, image_sizes: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Whether each map peaks inside the object's box: (n, M) bool.
+
+    Parameters
+    ----------
+    maps, image_sizes
+        As in `peak_xy`.
+    boxes
+        (n, 4): x, y, width, height in pixels of the original image.
+    """
+    offset = peak_xy(maps, image_sizes) - boxes[:, None, :2]  # (n, M, 2)
+    return np.asarray(((offset >= 0) & (offset <= boxes[:, None, 2:])).all(axis=2))
+
+
+def concept_overlap(maps: np.ndarray) -> float:
+    """Mean cosine between the maps of two concepts on one image, over all pairs and images; nan where M = 1.
+
+    Parameters
+    ----------
+    maps
+        (n, M, h, w), non-negative; 0 means disjoint, 1 the same everywhere.
+    """
+    flat = maps.reshape(*maps.shape[:2], -1).astype(np.float64)
+    flat /= np.maximum(np.linalg.norm(flat, axis=2, keepdims=True), np.finfo(float).tiny)
+    first, second = np.triu_indices(maps.shape[1], k=1)
+    if len(first) == 0:
+        return float("nan")
+    return float((flat[:, first] * flat[:, second]).sum(axis=2).mean())

@@ -1,0 +1,159 @@
+"""The loss terms of ConceptHash, one function each, and their weighted sum."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, normalize
+
+from .attribution import last_attention_maps, rollout_maps
+from .config import LossConfig
+from .model import ConceptHash, ConceptHashOutput
+
+__all__ = [
+    "classification_loss",
+    "concept_discrimination_loss",
+    "concept_spatial_diversity_loss",
+    "grounding_loss",
+    "loss_terms",
+    "quantization_loss",
+    "total_loss",
+]
+
+
+def classification_loss(
+    code_logits: Tensor, class_centers: Tensor, labels: Tensor, *, scale: float = 8.0, margin: float = 0.2
+) -> Tensor:
+    """L_clf: cosine cross-entropy between codes (B, K) and class centers (C, K), labels (B,).
+
+    References
+    ----------
+    Method reference, section B.
+    """
+    cosine = normalize(code_logits, dim=1) @ normalize(class_centers, dim=1).T  # (B, C)
+    return _margin_cross_entropy(cosine, labels, scale, margin)
+
+
+def quantization_loss(
+    code_logits: Tensor, class_centers: Tensor, labels: Tensor, *, scale: float = 8.0, margin: float = 0.2
+) -> Tensor:
+    """L_quan: the same against sign(o)/√K; no gradient reaches the centers.
+
+    References
+    ----------
+    Method reference, section B.
+    """
+    return classification_loss(code_logits, class_centers.detach().sign(), labels, scale=scale, margin=margin)
+
+
+def concept_discrimination_loss(
+    concept_embeddings: Tensor,
+    concept_offset: Tensor,
+    centroids: Tensor,
+    labels: Tensor,
+    *,
+    scale: float = 8.0,
+    margin: float = 0.2,
+    margin_on: str = "all",
+) -> Tensor:
+    """L_cd: every concept embedding Z^m + E'^m alone must tell the class, with centroids (C, D) shared by all.
+
+    Parameters
+    ----------
+    concept_embeddings, concept_offset
+        Z, (B, M, D), and E', (M, D).
+    margin_on
+        ``"all"`` concepts, or the ``"first"`` only as in the released code.
+
+    References
+    ----------
+    Method reference, sections A.5 and B; row 0.7 of its first table.
+    """
+    cosine = normalize(concept_embeddings + concept_offset, dim=2) @ normalize(centroids, dim=1).T  # (B, M, C)
+    terms = [
+        _margin_cross_entropy(cosine[:, m], labels, scale, margin if m == 0 or margin_on == "all" else 0.0)
+        for m in range(cosine.shape[1])
+    ]
+    return torch.stack(terms).mean()
+
+
+def concept_spatial_diversity_loss(concept_maps: Tensor) -> Tensor:
+    """L_csd: mean cosine over pairs of concept maps (B, M, h, w): 0 for disjoint maps, 1 for equal ones, 0 if M = 1.
+
+    References
+    ----------
+    Method reference, section B.
+    """
+    maps = normalize(concept_maps.flatten(2), dim=2)  # (B, M, N)
+    first, second = torch.triu_indices(maps.shape[1], maps.shape[1], offset=1)
+    if len(first) == 0:
+        return maps.new_zeros(())
+    return (maps[:, first] * maps[:, second]).sum(dim=2).mean()
+
+
+def grounding_loss(
+    concept_maps: Tensor,
+    patch_tokens: Tensor,
+    centroids: Tensor,
+    labels: Tensor,
+    *,
+    scale: float = 8.0,
+    margin: float = 0.2,
+) -> Tensor:
+    """L_ground: the patches that a concept looks at, averaged by its map, must tell the class by themselves.
+
+    L_cd rewards what a concept token *knows*, and blocks carry that to it from anywhere, so L_csd can be satisfied by
+    looking away from the object. This term rewards where the token *looks*: it reads the patch tokens before any of
+    them has seen another one. It is this project's own term, not in the paper.
+
+    Parameters
+    ----------
+    concept_maps
+        (B, M, h, w), each summing to 1.
+    patch_tokens
+        (B, N, D) as they enter the first block.
+    centroids
+        (C, D), shared by all concepts.
+    """
+    evidence = concept_maps.flatten(2) @ patch_tokens  # (B, M, D)
+    cosine = normalize(evidence, dim=2) @ normalize(centroids, dim=1).T  # (B, M, C)
+    return _margin_cross_entropy(cosine.flatten(0, 1), labels.repeat_interleave(cosine.shape[1]), scale, margin)
+
+
+def loss_terms(
+    model: ConceptHash, output: ConceptHashOutput, labels: Tensor, config: LossConfig
+) -> dict[str, Tensor]:
+    """Every term whose weight is not 0, unweighted, by name: clf, quan, cd, csd, ground."""
+    centers = model.class_centers()  # (C, K)
+    cosine = {"scale": config.scale, "margin": config.margin}
+    terms = {}
+    if config.clf_weight:
+        terms["clf"] = classification_loss(output.code_logits, centers, labels, **cosine)
+    if config.quan_weight:
+        terms["quan"] = quantization_loss(output.code_logits, centers, labels, **cosine)
+    if config.cd_weight:
+        terms["cd"] = concept_discrimination_loss(
+            output.concept_embeddings,
+            model.concept_offset,
+            model.concept_centroids,
+            labels,
+            margin_on=config.cd_margin,
+            **cosine,
+        )
+    if config.csd_weight or config.ground_weight:
+        to_maps = rollout_maps if config.csd_map == "rollout" else last_attention_maps
+        maps = to_maps(output.attention, model.config.n_concepts, model.grid_size)
+    if config.csd_weight:
+        terms["csd"] = concept_spatial_diversity_loss(maps)
+    if config.ground_weight:
+        terms["ground"] = grounding_loss(maps, output.patch_tokens, model.ground_centroids, labels, **cosine)
+    return terms
+
+
+def total_loss(terms: dict[str, Tensor], config: LossConfig) -> Tensor:
+    """The sum of the terms, each times its weight."""
+    return torch.stack([getattr(config, f"{name}_weight") * term for name, term in terms.items()]).sum()
+
+
+def _margin_cross_entropy(cosine: Tensor, labels: Tensor, scale: float, margin: float) -> Tensor:
+    """Cross-entropy of scaled cosines (B, C) with an additive margin on the true class."""
+    target = torch.zeros_like(cosine).scatter_(1, labels[:, None], margin)
+    return cross_entropy(scale * (cosine - target), labels)

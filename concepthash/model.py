@@ -1,0 +1,108 @@
+"""ConceptHash itself: `ConceptHash.forward` reads like the figure of the paper."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .backbones import build_backbone, capture_attention
+from .concept_tokens import ConceptTokens, GeneratedConceptTokens
+from .config import ModelConfig
+from .hash_head import HashHead
+from .language import ClassCenters
+
+__all__ = ["ConceptHash", "ConceptHashOutput"]
+
+
+class ConceptHashOutput(NamedTuple):
+    """What one forward pass gives; ``attention`` holds the blocks asked for, first to last."""
+
+    code_logits: Tensor  # (B, K), before the sign
+    concept_embeddings: Tensor  # (B, M, D), Z
+    patch_tokens: Tensor  # (B, N, D), as they entered the first block
+    attention: tuple[Tensor, ...]  # each (B, H, T, T), rows sum to 1
+
+
+class ConceptHash(nn.Module):
+    """M concept tokens beside the patches of a vision transformer, each giving one sub-code of the hash code.
+
+    Parameters
+    ----------
+    config
+        Sizes; see `ModelConfig`.
+    class_text_features
+        (C, T) text features of the class names, for language-guided centers; None otherwise.
+    pretrained
+        Whether timm may fetch pretrained weights of a pure transformer.
+
+    Raises
+    ------
+    ConfigError
+        If the text features do not fit the configuration, or the backbone cannot be made.
+
+    References
+    ----------
+    Ng, Zhu, Song, Xiang: ConceptHash, arXiv 2406.08457; method reference, sections A and E.
+    """
+
+    def __init__(
+        self, config: ModelConfig, class_text_features: Tensor | None = None, *, pretrained: bool = False
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = build_backbone(config.backbone, pretrained=pretrained)
+        width = self.backbone.width
+        tokens = GeneratedConceptTokens if config.prompt_generator else ConceptTokens
+        self.concept_tokens = tokens(config.n_concepts, width)
+        self.hash_head = HashHead(config.n_concepts, config.n_bits, width)
+        self.class_centers = ClassCenters(config, class_text_features)
+        self.concept_offset = nn.Parameter(0.02 * torch.randn(config.n_concepts, width))  # E', used by L_cd only
+        self.concept_centroids = nn.Parameter(torch.randn(config.n_classes, width))  # W of L_cd
+        self.ground_centroids = nn.Parameter(torch.randn(config.n_classes, width))  # U of L_ground
+        self._freeze()
+
+    def _freeze(self) -> None:
+        """Stems never train; with adapters the whole transformer stays as it was, too."""
+        self.backbone.frozen_stem.requires_grad_(False)
+        if self.config.backbone.adapter_dim:
+            for name, parameter in self.backbone.named_parameters():
+                parameter.requires_grad_("adapter" in name)
+
+    def train(self, mode: bool = True) -> "ConceptHash":
+        """Set training mode everywhere but in the frozen stem, whose batch statistics stay."""
+        super().train(mode)
+        self.backbone.frozen_stem.eval()
+        return self
+
+    @property
+    def grid_size(self) -> tuple[int, int]:
+        """Rows and columns (h, w) of the concept maps."""
+        return self.backbone.grid_size
+
+    def forward(self, images: Tensor, *, n_attention: int = 0) -> ConceptHashOutput:
+        """Encode normalized images.
+
+        Parameters
+        ----------
+        images
+            (B, 3, H, W) float, normalized as ``config.backbone`` says.
+        n_attention
+            How many of the last blocks give their attention; 0 keeps fused attention in all of them.
+        """
+        return self.forward_features(self.backbone.stem(images), n_attention=n_attention)
+
+    def forward_features(self, features: Tensor, *, n_attention: int = 0) -> ConceptHashOutput:
+        """Encode what `Backbone.stem` gave, as training on cached features does."""
+        backbone, m = self.backbone, self.config.n_concepts
+        image_tokens = backbone.tokens(features)  # (B, P + N, D): CLS where there is one, then patches
+        concept_tokens = self.concept_tokens().expand(len(image_tokens), -1, -1)  # (B, M, D)
+        x = torch.cat([image_tokens, concept_tokens], dim=1)  # (B, T, D), T = P + N + M
+        x = backbone.vit.norm_pre(x)
+        captured = backbone.blocks[len(backbone.blocks) - n_attention :] if n_attention else []
+        with capture_attention(list(captured)) as attention:
+            x = backbone.blocks(x)  # (B, T, D)
+        concept_embeddings = x[:, -m:]  # (B, M, D)
+        code_logits = self.hash_head(concept_embeddings)  # (B, K)
+        return ConceptHashOutput(
+            code_logits, concept_embeddings, image_tokens[:, backbone.n_prefix :], tuple(attention)
+        )

@@ -1,0 +1,318 @@
+"""``python -m concepthash.train``: train a ConceptHash model on a folder of images, on cached features of its stem."""
+
+import argparse
+import dataclasses
+import json
+import math
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from .card import model_card
+from .checkpoint import Checkpoint, ClassTable, save_checkpoint, write_atomically
+from .config import LOSS_PRESETS, BackboneConfig, LossConfig, ModelConfig, TrainConfig
+from .data import ImageTable, read_dataset
+from .encoder import Encoder, choose_device
+from .errors import CheckpointError, ConceptHashError, DataError
+from .evaluate import evaluate
+from .feature_cache import cached_features
+from .language import TEXT_ENCODERS, text_features
+from .losses import loss_terms, total_loss
+from .model import ConceptHash, ConceptHashOutput
+from .stems import load_stem_weights
+
+__all__ = ["Trainer", "main", "make_class_table", "make_model"]
+
+
+class Trainer:
+    """One training run: a model, its optimizer and schedule, resumable between epochs.
+
+    Parameters
+    ----------
+    model
+        With its stem weights; moved to ``device`` by the caller.
+    features
+        (n, V, F, h, w) float16 stem features of V views of n images.
+    labels
+        (n,) class indices.
+    losses, config
+        What is minimized, and how.
+    """
+
+    def __init__(
+        self, model: ConceptHash, features: np.ndarray, labels: np.ndarray, losses: LossConfig, config: TrainConfig
+    ) -> None:
+        self.model, self.losses, self.config = model, losses, config
+        self.device = model.concept_offset.device
+        self.features = torch.from_numpy(features).to(self.device)  # stays memory-mapped on the CPU
+        self.labels = torch.from_numpy(labels).to(self.device)
+        self.n_steps = max(1, len(labels) // config.batch_size)
+        self.epoch = 0
+        self.history: list[dict[str, float]] = []
+        self.optimizer = _make_optimizer(model, config)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._learning_rate)
+
+    def _learning_rate(self, step: int) -> float:
+        """Linear warm-up, then half a cosine down to 0, as a share of the peak."""
+        warmup, total = self.config.warmup_epochs * self.n_steps, self.config.epochs * self.n_steps
+        if step < warmup:
+            return (step + 1) / warmup
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1, total - warmup))))
+
+    def run_epoch(self) -> dict[str, float]:
+        """Train for one epoch and return the mean of every loss term, the total and the share of right classes."""
+        torch.manual_seed(self.config.seed * 100_003 + self.epoch)  # dropout, so that a resumed run repeats itself
+        self.model.train()
+        n_attention = self._n_attention()
+        sums: dict[str, Tensor] = {}
+        for features, labels in self._batches():
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bfloat16):
+                output = self.model.forward_features(features, n_attention=n_attention)
+            output = _in_float32(output)  # losses compare cosines, which 8 bits cannot tell apart
+            terms = loss_terms(self.model, output, labels, self.losses)
+            loss = total_loss(terms, self.losses)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+            self.optimizer.step()
+            self.schedule.step()
+            for name, value in (terms | {"total": loss}).items():
+                sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value.detach()
+        self.epoch += 1
+        means = {name: float(value) / self.n_steps for name, value in sums.items()}
+        if not all(math.isfinite(value) for value in means.values()):
+            raise DataError(f"Training diverged in epoch {self.epoch} ({means}); try a smaller learning rate.")
+        self.history.append({"epoch": self.epoch} | means)
+        return means
+
+    def _n_attention(self) -> int:
+        if not (self.losses.csd_weight or self.losses.ground_weight):
+            return 0
+        return len(self.model.backbone.blocks) if self.losses.csd_map == "rollout" else 1
+
+    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Every image once, in random order, each in a random one of its views."""
+        random = np.random.default_rng((self.config.seed, self.epoch))
+        order = random.permutation(len(self.labels))
+        views = random.integers(self.features.shape[1], size=len(order))
+        for step in range(self.n_steps):
+            part = slice(step * self.config.batch_size, (step + 1) * self.config.batch_size)
+            rows, columns = (torch.from_numpy(indices[part]).to(self.device) for indices in (order, views))
+            yield self.features[rows, columns].float(), self.labels[rows]
+
+    def save(self, file: Path) -> None:
+        """Keep everything that the next epoch needs, atomically."""
+        state = {
+            "config": repr((self.model.config, self.losses, self.config)),
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "epoch": self.epoch,
+            "history": self.history,
+        }
+        temporary = file.with_suffix(".tmp")
+        torch.save(state, temporary)
+        temporary.replace(file)
+
+    def resume(self, file: Path) -> None:
+        """Go on from what `save` kept.
+
+        Raises
+        ------
+        CheckpointError
+            If it was made with other settings.
+        """
+        state = torch.load(file, map_location=self.device, weights_only=True)
+        if state["config"] != repr((self.model.config, self.losses, self.config)):
+            raise CheckpointError(
+                f"{file.parent.name!r} holds an unfinished run with other settings; "
+                "choose another --out, or delete the folder."
+            )
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.epoch, self.history = state["epoch"], state["history"]
+
+
+def _in_float32(output: ConceptHashOutput) -> ConceptHashOutput:
+    logits, embeddings, patches, attention = output
+    return ConceptHashOutput(logits.float(), embeddings.float(), patches.float(), tuple(a.float() for a in attention))
+
+
+def _make_optimizer(model: ConceptHash, config: TrainConfig) -> torch.optim.Optimizer:
+    """AdamW spares vectors and embeddings from weight decay; SGD decays everything, as released."""
+    trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(
+            trained.values(), config.learning_rate, momentum=0.9, weight_decay=config.weight_decay
+        )
+    decayed = [p for n, p in trained.items() if p.ndim == 2 and n.endswith("weight")]
+    spared = [p for n, p in trained.items() if not (p.ndim == 2 and n.endswith("weight"))]
+    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": spared, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, config.learning_rate)
+
+
+def make_class_table(table: ImageTable, text_encoder: str) -> ClassTable:
+    """Names, families and text features of a data set's classes; ``"none"`` leaves the features out."""
+    if text_encoder == "none":
+        return ClassTable(table.class_names, table.families)
+    features = text_features(table.class_names, text_encoder)
+    rows = tuple(tuple(float(f"{value:.6g}") for value in row) for row in features)
+    return ClassTable(table.class_names, table.families, rows, text_encoder)
+
+
+def make_model(config: ModelConfig, classes: ClassTable, *, seed: int = 0) -> ConceptHash:
+    """A fresh model with the weights its stem or transformer is to start from."""
+    torch.manual_seed(seed)
+    features = torch.tensor(classes.text_features) if classes.text_features else None
+    model = ConceptHash(config, features, pretrained=not config.backbone.is_hybrid)
+    if config.backbone.is_hybrid:
+        load_stem_weights(model.backbone, config.backbone)
+    return model
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; 0 when it worked, 2 with one sentence on standard error when it could not."""
+    options = _parser().parse_args(arguments)
+    try:
+        checkpoint = _train(options)
+    except ConceptHashError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"Training stopped: {error.strerror or error}. Run the same command again to go on.", file=sys.stderr)
+        return 2
+    print(json.dumps({"checkpoint": str(checkpoint.path)} | dict(checkpoint.metrics)))
+    return 0
+
+
+def _train(options: argparse.Namespace) -> Checkpoint:
+    started = time.monotonic()
+    out = Path(options.out)
+    if (out / "config.json").exists():
+        raise CheckpointError(f"{out.name!r} already holds a finished checkpoint; choose another --out.")
+    run = out / "run"
+    run.mkdir(parents=True, exist_ok=True)
+    table = read_dataset(options.data)
+    train_rows = np.arange(len(table)) if table.is_train is None else np.flatnonzero(table.is_train)
+    training = table.subset(train_rows)
+    device = choose_device(options.device)
+    classes = make_class_table(table, options.text_encoder if options.centers == "language" else "none")
+    model_config, losses, config = _configs(options, classes)
+    model = make_model(model_config, classes, seed=config.seed).to(device, memory_format=torch.channels_last)
+    features = cached_features(
+        model.backbone,
+        model_config.backbone,
+        training,
+        Path(options.cache or run / "features"),
+        n_views=config.n_views,
+        seed=config.seed,
+        n_workers=options.workers,
+        fast=options.fast_stem,
+    )
+    trainer = Trainer(model, features, training.labels, losses, config)
+    _run(trainer, run)
+    settings = {"model": dataclasses.asdict(model_config), "losses": dataclasses.asdict(losses)}
+    settings |= {"train": dataclasses.asdict(config), "data": table.name, "n_train": len(training)}
+    settings |= {"device": device.type, "minutes": round((time.monotonic() - started) / 60, 1)}
+    unfinished = save_checkpoint(run / "final", model, classes, metrics=settings)
+    figures = _measure(unfinished, table, options.device)
+    save_checkpoint(out, model, classes, metrics=settings | figures, card=model_card(table, classes, settings, figures))
+    write_atomically(out / "history.json", json.dumps(trainer.history).encode())
+    shutil.rmtree(run)
+    return dataclasses.replace(unfinished, path=out, name=out.name, metrics=settings | figures)
+
+
+def _run(trainer: Trainer, run: Path) -> None:
+    state = run / "state.pt"
+    if state.exists():
+        trainer.resume(state)
+    with tqdm(total=trainer.config.epochs, initial=trainer.epoch, desc="training", unit="epoch") as bar:
+        while trainer.epoch < trainer.config.epochs:
+            means = trainer.run_epoch()
+            trainer.save(state)
+            bar.set_postfix({name: f"{value:.3f}" for name, value in means.items()})
+            bar.update()
+
+
+def _measure(checkpoint: Checkpoint, table: ImageTable, device: str) -> dict[str, Any]:
+    if table.is_train is None or table.is_train.all():
+        return {}
+    return {"figures": evaluate(Encoder(checkpoint, device), table)}
+
+
+def _configs(options: argparse.Namespace, classes: ClassTable) -> tuple[ModelConfig, LossConfig, TrainConfig]:
+    backbone = BackboneConfig(
+        name=options.backbone,
+        image_size=(options.image_size, options.image_size),
+        output_stride=options.output_stride,
+        width=options.width,
+        depth=options.depth,
+        adapter_dim=options.adapter_dim,
+    )
+    model = ModelConfig(
+        n_concepts=options.concepts,
+        n_bits=options.bits,
+        n_classes=len(classes.names),
+        backbone=backbone,
+        prompt_generator=options.prompt_generator,
+        centers=options.centers,
+        text_dim=len(classes.text_features[0]) if classes.text_features else 0,
+    )
+    weights = {"csd_weight": options.csd_weight, "ground_weight": options.ground_weight}
+    losses = dataclasses.replace(
+        LOSS_PRESETS[options.preset], **{name: value for name, value in weights.items() if value is not None}
+    )
+    config = TrainConfig(
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        learning_rate=options.learning_rate,
+        n_views=options.views,
+        bfloat16=options.bfloat16,
+        seed=options.seed,
+    )
+    return model, losses, config
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m concepthash.train", description=__doc__)
+    add = parser.add_argument
+    add("--data", required=True, help="CUB-200-2011 layout or one folder of images per class")
+    add("--out", required=True, help="checkpoint folder to make; a killed run goes on when started again")
+    add("--concepts", type=int, default=4, help="M, number of concept tokens")
+    add("--bits", type=int, default=64, help="K, bits of the whole code, a multiple of M")
+    add("--preset", choices=sorted(LOSS_PRESETS), default="grounded", help="loss weights and switches")
+    add("--csd-weight", type=float, help="weight of L_csd, instead of the preset's")
+    add("--ground-weight", type=float, help="weight of L_ground, instead of the preset's")
+    add("--centers", choices=["language", "learnable", "random"], default="language", help="kind of hash centers")
+    add("--text-encoder", choices=sorted(TEXT_ENCODERS), default="minilm", help="source of class-name features")
+    add("--backbone", default="hybrid", help="hybrid, or the name of a timm VisionTransformer")
+    add("--adapter-dim", type=int, default=0, help="bottleneck of adapters in a frozen transformer; 0 trains it")
+    add("--prompt-generator", action="store_true", help="generate concept tokens as the released code does")
+    add("--image-size", type=int, default=320, help="pixels of the square that images are resized to")
+    add("--output-stride", type=int, default=32, choices=[8, 16, 32], help="pixels per grid cell of a hybrid")
+    add("--width", type=int, default=256, help="token width of a hybrid")
+    add("--depth", type=int, default=3, help="transformer blocks of a hybrid")
+    add("--epochs", type=int, default=TrainConfig.epochs)
+    add("--batch-size", type=int, default=TrainConfig.batch_size)
+    add("--learning-rate", type=float, default=TrainConfig.learning_rate, help="peak of the schedule")
+    add("--views", type=int, default=TrainConfig.n_views, help="augmented views of each image to cache")
+    add("--seed", type=int, default=TrainConfig.seed)
+    add("--cache", help="folder for frozen features; kept after training. Default: inside --out, deleted at the end")
+    add("--workers", type=int, default=0, help="processes that read images")
+    add("--fast-stem", action="store_true", help="compile the frozen stem in bfloat16 (needs a C++ compiler)")
+    add("--bfloat16", action="store_true", help="forward passes of training in bfloat16; losses stay in float32")
+    add("--device", default="auto", help="auto, cpu, cuda or mps")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,134 @@
+"""The Match tab: the question on the left, its answers with their base rate on the right."""
+
+from ..records import Chip, Match, MatchResult, ModelInfo, Relaxation
+from .markup import action, count, icon, percent, text, thumbnail_url
+from .palette import color_style
+from .question import question_panel
+
+__all__ = ["base_rate", "match_page", "results_panel"]
+
+def match_page(
+    result: MatchResult,
+    info: ModelInfo,
+    names: tuple[str, ...],
+    *,
+    agree: tuple[int, ...],
+    weights: tuple[int, ...],
+    rank: str,
+    class_name: str,
+    family: str,
+) -> str:
+    """Lay out one question and its answers."""
+    question = question_panel(
+        result.subcodes, info, names, agree=agree, weights=weights, rank=rank, class_name=class_name, family=family
+    )
+    answers = results_panel(result, names, agree=agree, class_name=class_name, family=family)
+    return f'<div class="ch-match">{question}{answers}</div>'
+
+
+def results_panel(
+    result: MatchResult, names: tuple[str, ...], *, agree: tuple[int, ...], class_name: str, family: str
+) -> str:
+    """Show the answers with how common they are, or say why there are none."""
+    filtered = _filter_words(class_name, family)
+    head = (
+        f'<header><h3 aria-live="polite">{_matches(result.n_matching)}{filtered}</h3>'
+        f'<p class="ch-muted">{base_rate(result, names, agree)}</p></header>'
+    )
+    offers = "".join(_offer(relaxation) for relaxation in result.relaxations)
+    if result.matches:
+        cards = "".join(_card(match, names, agree) for match in result.matches)
+        more = f'<div class="ch-more"><p>For more matches:</p><ul>{offers}</ul></div>' if offers else ""
+        body = f'<ul class="ch-grid">{cards}</ul>{_pager(result)}{more}'
+    else:
+        body = _empty(result, names, agree, bool(class_name or family), offers)
+    return f'<section class="ch-results" aria-label="Matches">{head}{body}</section>'
+
+
+def base_rate(result: MatchResult, names: tuple[str, ...], agree: tuple[int, ...]) -> str:
+    """Say how common such an agreement is in the whole gallery."""
+    if not any(radius >= 0 for radius in agree):
+        return f"No concept has to agree, so all {count(result.n_gallery)} other images are ranked."
+    share = percent(result.n_carrying, result.n_gallery)
+    return (
+        f"{count(result.n_carrying)} of {count(result.n_gallery)} other images ({share}) agree on "
+        f"{_rule_words(names, agree)}."
+    )
+
+
+def _rule_words(names: tuple[str, ...], agree: tuple[int, ...]) -> str:
+    parts = [
+        text(names[m]) + ("" if radius == 0 else f" within {count(radius, 'bit')}")
+        for m, radius in enumerate(agree)
+        if radius >= 0
+    ]
+    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
+
+
+def _filter_words(class_name: str, family: str) -> str:
+    chosen = " and ".join(text(word) for word in (class_name, family) if word)
+    return f' in {chosen} <button type="button" class="ch-link" {action("unfilter")}>clear</button>' if chosen else ""
+
+
+def _card(match: Match, names: tuple[str, ...], agree: tuple[int, ...]) -> str:
+    card = match.thumbnail
+    chips = "".join(_chip(chip, names[chip.concept], agree[chip.concept]) for chip in match.chips)
+    bits = count(match.distance, "bit")
+    return (
+        '<li class="ch-result"><button type="button" class="ch-pick" data-top="#ch-query" '
+        f'{action("pick", image=card.image)} title="Make this the image in hand" '
+        f'aria-label="{text(card.class_name)}, {bits} apart. Make it the query">'
+        f'<img src="{thumbnail_url(card.path)}" alt="" loading="lazy" width="256" height="192">'
+        f'<span class="ch-title">{text(card.class_name)}</span></button>'
+        f'<p><span class="ch-distance">{bits} apart</span>'
+        f'<button type="button" class="ch-link" data-top="#ch-query" {action("explain", image=card.image)} '
+        f'aria-label="Explain this {text(card.class_name)}">Explain</button></p>'
+        f'<ul class="ch-chips" aria-label="Differing bits per concept">{chips}</ul></li>'
+    )
+
+
+def _chip(chip: Chip, name: str, radius: int) -> str:
+    """Mark agreement by shape and sign: filled with ✓ where all bits agree, outlined with the number elsewhere."""
+    same = chip.distance == 0
+    words = "agrees" if same else f"differs in {count(chip.distance, 'bit')} of {chip.n_bits}"
+    asked = " is-asked" if radius >= 0 else ""
+    return (
+        f'<li class="ch-chip {"is-same" if same else "is-other"}{asked}" style="{color_style(chip.concept)}" '
+        f'title="{text(name)} {words}"><span class="ch-hidden">{text(name)} {words}</span>'
+        f'<span aria-hidden="true"><b>{chip.concept + 1}</b>{"✓" if same else f"≠{chip.distance}"}</span></li>'
+    )
+
+
+def _empty(result: MatchResult, names: tuple[str, ...], agree: tuple[int, ...], has_filter: bool, offers: str) -> str:
+    if not result.n_filtered:
+        why = "No image is left to search: class and family exclude each other."
+    else:
+        where = "among the chosen images" if has_filter else "in the gallery"
+        why = f"No other image {where} agrees on {_rule_words(names, agree)}."
+    ways = f"<p>Nearest questions that have answers:</p><ul>{offers}</ul>" if offers else ""
+    return f'<div class="ch-blank"><h2>Nothing matches</h2><p>{why}</p>{ways}</div>'
+
+
+def _offer(relaxation: Relaxation) -> str:
+    return (
+        f'<li><button type="button" class="ch-button" '
+        f'{action("relax", agree=relaxation.agree, keeps_filter=relaxation.keeps_filter)}>{text(relaxation.text)}'
+        f'<span class="ch-muted">{_matches(relaxation.n_matching)}</span></button></li>'
+    )
+
+
+def _matches(number: int) -> str:
+    return f"{count(number)} match{'' if number == 1 else 'es'}"
+
+
+def _pager(result: MatchResult) -> str:
+    if result.n_pages < 2:
+        return ""
+    back, on = result.page - 1, result.page + 1
+    return (
+        '<nav class="ch-pager" aria-label="Pages of matches">'
+        f'<button type="button" class="ch-button" {action("page", page=back)} {"disabled" if back < 0 else ""}>'
+        f'{icon("left")}Previous</button><span>{result.page + 1} / {result.n_pages}</span>'
+        f'<button type="button" class="ch-button" {action("page", page=on)} '
+        f'{"disabled" if on >= result.n_pages else ""}>Next{icon("right")}</button></nav>'
+    )

@@ -1,0 +1,61 @@
+"""The frame of the page: header, status line, and the notice about the example gallery."""
+
+from ..records import ModelInfo
+from .markup import count, icon, text
+
+__all__ = ["gallery_notice", "header", "status_line", "theme_switch"]
+
+_LOGO = (
+    '<svg class="ch-logo" viewBox="0 0 40 40" width="40" height="40" aria-hidden="true" focusable="false">'
+    '<rect width="40" height="40" rx="11" class="ch-logo-back"/>'
+    '<rect x="8" y="8" width="11" height="11" rx="3" fill="#E69F00"/>'
+    '<rect x="21" y="8" width="11" height="11" rx="5.5" fill="#56B4E9"/>'
+    '<rect x="8" y="21" width="11" height="11" rx="5.5" fill="#009E73"/>'
+    '<rect x="21" y="21" width="11" height="11" rx="3" fill="#CC79A7"/></svg>'
+)
+
+
+def header(status: str = "") -> str:
+    """Return name and purpose of the app above the ``status`` line."""
+    return (
+        f'<div class="ch-brand">{_LOGO}<div><h1>ConceptHash Explorer</h1>'
+        "<p>See what each concept of a hash code looks at, and find images by one concept alone.</p>"
+        f"{status}</div></div>"
+    )
+
+
+def theme_switch() -> str:
+    """Return the button that turns the page dark and light again."""
+    return (
+        '<button type="button" class="ch-button is-icon" data-theme="switch" title="Light or dark" '
+        f'aria-label="Switch between light and dark">{icon("contrast")}</button>'
+    )
+
+
+def status_line(info: ModelInfo) -> str:
+    """Return one line on what is running: device, model, code, gallery."""
+    facts = (
+        info.device.upper(),
+        info.name,
+        f"{info.n_concepts} concepts × {info.bits_per_concept} bits",
+        f"{count(info.n_classes)} classes",
+        count(info.n_gallery, "image"),
+    )
+    items = "".join(f"<li>{text(fact)}</li>" for fact in facts)
+    return f'<ul class="ch-status" aria-label="What is running">{items}</ul>'
+
+
+def gallery_notice(info: ModelInfo) -> str:
+    """Say that the gallery is the small drawn one, and how to open a real one; nothing where a real one is open."""
+    if not info.is_example_gallery:
+        return ""
+    lead = f"<strong>{text(info.foreign_gallery)}</strong> " if info.foreign_gallery else ""
+    return (
+        f'<details class="ch-tip"><summary><span>{lead}You are looking at {count(info.n_gallery)} drawn example birds. '
+        "<u>Use your own photos</u></span></summary><div>"
+        "<p>Turn a folder with one subfolder per class into a gallery, then open it. Photos stay on this computer.</p>"
+        '<pre tabindex="0" role="region" aria-label="Commands"><code>python -m concepthash.encode '
+        f"--checkpoint checkpoints/{text(info.name)} --data PHOTOS --out my-gallery\n"
+        f"python app.py --checkpoint {text(info.name)} --gallery my-gallery</code></pre>"
+        "<p>A model trained on photographs knows little about drawings: expect odd answers here.</p></div></details>"
+    )

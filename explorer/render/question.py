@@ -1,0 +1,96 @@
+"""The question on the Match tab: which concepts must agree, how the rest ranks, where to search."""
+
+from ..records import ModelInfo
+from .markup import action, count, pressed, text
+from .palette import badge, color_style
+
+__all__ = ["question_panel"]
+
+_RANKS = {
+    "hamming": ("All other bits", "Fewest differing bits in the concepts that need not agree exactly come first."),
+    "weighted": ("Weighted", "Each concept’s differing bits count as much as its weight says."),
+    "none": ("Not at all", "In the gallery’s own order: every image that satisfies the rules is as good as another."),
+}
+
+
+def question_panel(
+    subcodes: tuple[str, ...],
+    info: ModelInfo,
+    names: tuple[str, ...],
+    *,
+    agree: tuple[int, ...],
+    weights: tuple[int, ...],
+    rank: str,
+    class_name: str,
+    family: str,
+) -> str:
+    """Show which concepts must agree, how the rest ranks, and the filters."""
+    rules = "".join(
+        _rule(m, names[m], subcodes[m], agree[m], weights[m], info.bits_per_concept, rank == "weighted")
+        for m in range(info.n_concepts)
+    )
+    ranks = "".join(
+        f'<button type="button" class="ch-seg" {pressed(value == rank)} {action("rank", value=value)} '
+        f'title="{text(why)}">{text(word)}</button>'
+        for value, (word, why) in _RANKS.items()
+    )
+    return (
+        '<section class="ch-question" aria-label="The question"><h3>Which concepts must agree?</h3>'
+        f'<ul class="ch-rules">{rules}</ul>'
+        f'<div class="ch-presets"><button type="button" class="ch-link" {action("all", radius=0)}>All exactly</button>'
+        f'<button type="button" class="ch-link" {action("all", radius=-1)}>None</button></div>'
+        f'<h3>How are matches ranked?</h3><div class="ch-segments" role="group" aria-label="Ranking">{ranks}</div>'
+        f'<p class="ch-hint">{text(_RANKS[rank][1])}</p><h3>Search in</h3>'
+        f"{_choice('Class', 'class_name', info.class_names, class_name)}"
+        f"{_choice('Family', 'family', info.family_names, family)}</section>"
+    )
+
+
+def _rule(m: int, name: str, subcode: str, radius: int, weight: int, size: int, is_weighted: bool) -> str:
+    within = max(radius, 1)
+    buttons = "".join(
+        f'<button type="button" class="ch-seg" {pressed(is_on)} '
+        f'{action("rule", concept=m, radius=value)}>{word}</button>'
+        for word, value, is_on in (
+            ("Ignore", -1, radius < 0),
+            ("Exact", 0, radius == 0),
+            (f"≤ {count(within, 'bit')}", within, radius > 0),
+        )
+    )
+    stepper = _stepper(m, name, radius, size) if radius > 0 else ""
+    return (
+        f'<li style="{color_style(m)}" class="{"" if radius < 0 else "is-asked"}"><div class="ch-rulehead">{badge(m)}'
+        f'<strong>{text(name)}</strong><code title="Sub-code of the query">{text(subcode)}</code></div>'
+        f'<div class="ch-row"><div class="ch-segments" role="group" aria-label="Agreement on {text(name)}">{buttons}'
+        f"</div>{stepper}</div>{_weight(m, name, weight) if is_weighted else ''}</li>"
+    )
+
+
+def _stepper(m: int, name: str, radius: int, size: int) -> str:
+    less, more = max(radius - 1, 1), min(radius + 1, size)
+    return (
+        '<div class="ch-stepper">'
+        f'<button type="button" class="ch-button is-icon" aria-label="One bit less for {text(name)}" '
+        f'{action("rule", concept=m, radius=less)} {"disabled" if radius <= 1 else ""}>−</button>'
+        f'<button type="button" class="ch-button is-icon" aria-label="One bit more for {text(name)}" '
+        f'{action("rule", concept=m, radius=more)} {"disabled" if radius >= size else ""}>+</button></div>'
+    )
+
+
+def _weight(m: int, name: str, weight: int) -> str:
+    return (
+        f'<label class="ch-range"><span>Weight <output>{weight / 10:.1f}</output></span><input type="range" min="0" '
+        f'max="50" step="5" value="{weight}" data-tenths="yes" {action("weight", concept=m)} data-value="value" '
+        f'aria-label="Weight of {text(name)} in tenths"></label>'
+    )
+
+
+def _choice(label: str, name: str, values: tuple[str, ...], chosen: str) -> str:
+    options = "".join(
+        f'<option value="{text(value)}" {"selected" if value == chosen else ""}>{text(value or "All")}</option>'
+        for value in ("", *sorted(values))
+    )
+    return (
+        f'<label class="ch-field is-wide"><span class="ch-label">{label}</span><select class="ch-select" '
+        f'{action("filter", name=name)} data-value="value" aria-label="{label}">{options}</select></label>'
+    )

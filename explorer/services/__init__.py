@@ -1,0 +1,54 @@
+"""Numbers for the views: models, galleries, explanations and matches; no gradio in here."""
+
+from dataclasses import dataclass
+
+from concepthash.errors import ConceptHashError
+
+from ..records import BitCell, ModelInfo, Photo
+from ..settings import Settings
+from .cache import AnswerCache
+from .catalog import model_info
+from .explain import ExplainService, cells
+from .galleries import GalleryShelf
+from .match import MatchService
+from .models import ModelShelf
+from .photos import PhotoService
+
+__all__ = ["ConceptHashError", "Services", "load_services"]
+
+
+@dataclass(frozen=True, eq=False)
+class Services:
+    """Everything a view may ask for, made once at start."""
+
+    settings: Settings
+    models: ModelShelf
+    galleries: GalleryShelf
+    photos: PhotoService
+    explain: ExplainService
+    match: MatchService
+
+    @property
+    def default_model(self) -> str:
+        """Name of the model a new visitor starts with."""
+        return self.galleries.default_model
+
+    def info(self, checkpoint: str) -> ModelInfo:
+        """Describe a model and its gallery."""
+        return model_info(self.models, self.galleries, checkpoint)
+
+    def in_hand(self, checkpoint: str, visitor: str, image: str) -> tuple[Photo, tuple[BitCell, ...]]:
+        """Return the image above the tabs and its whole code."""
+        photo = self.photos.small(checkpoint, visitor, image)
+        return photo, cells(self.explain.code_logits(checkpoint, visitor, image), slice(None))
+
+
+def load_services(settings: Settings) -> Services:
+    """Read checkpoints and gallery, load the default model, and put the services together."""
+    models = ModelShelf(settings)
+    galleries = GalleryShelf(settings, models)
+    photos = PhotoService(settings, galleries)
+    explain = ExplainService(models, photos, AnswerCache(settings.cached_answers))
+    services = Services(settings, models, galleries, photos, explain, MatchService(photos, explain))
+    services.info(services.default_model)
+    return services

@@ -1,0 +1,139 @@
+"""What each concept sees in one image: maps, sub-codes with margins, and the nearest class centers."""
+
+import numpy as np
+
+from concepthash.attribution import MapSettings
+from concepthash.checkpoint import Checkpoint
+from concepthash.codes import binarize, concept_distances
+from concepthash.errors import QueryError
+
+from ..records import BitCell, BitView, Center, ConceptView, Explanation, MapControls
+from .cache import AnswerCache
+from .models import ModelShelf
+from .photos import PhotoService
+
+__all__ = ["UNDECIDED", "ExplainService", "cosines"]
+
+UNDECIDED = 0.2  # a bit whose value before the sign is nearer to 0 than this could as well be the other one
+N_CENTERS = 5
+
+
+class ExplainService:
+    """Explains images with the model named in each request; equal questions are computed once."""
+
+    def __init__(self, models: ModelShelf, photos: PhotoService, cache: AnswerCache) -> None:
+        self._models, self._photos, self._cache = models, photos, cache
+
+    def explain(self, checkpoint: str, visitor: str, image: str, controls: MapControls) -> Explanation:
+        """Return maps, bits and nearest centers of one image."""
+        fingerprint = self._models.checkpoint(checkpoint).fingerprint
+        key = ("explain", fingerprint, _owned(image, visitor), controls)
+        return self._cache.get(key, lambda: self._explain(checkpoint, visitor, image, controls))
+
+    def code_logits(self, checkpoint: str, visitor: str, image: str) -> np.ndarray:
+        """Return the values before the sign (K,) float32 of one image."""
+        kind, _, key = image.partition(":")
+        if kind == "gallery":
+            gallery = self._photos.shown_gallery(checkpoint).gallery
+            row = gallery.row_of(key)
+            if row is not None:
+                return np.asarray(gallery.code_logits[row])
+        fingerprint = self._models.checkpoint(checkpoint).fingerprint
+
+        def compute() -> np.ndarray:
+            rgb = self._photos.pixels(checkpoint, visitor, image)
+            return np.asarray(self._models.encoder(checkpoint).code_logits([rgb])[0])
+
+        return self._cache.get(("code", fingerprint, _owned(image, visitor)), compute)
+
+    def bit(self, checkpoint: str, visitor: str, image: str, bit: int) -> BitView:
+        """Return the map of one bit, and the classes whose centers stand strongest on each side."""
+        model = self._models.checkpoint(checkpoint)
+        if not 0 <= bit < model.config.n_bits:
+            raise QueryError(f"Bit {bit} does not exist; this model has bits 0 to {model.config.n_bits - 1}.")
+        key = ("bit", model.fingerprint, _owned(image, visitor), bit)
+        return self._cache.get(key, lambda: self._bit(checkpoint, visitor, image, bit))
+
+    def _explain(self, checkpoint: str, visitor: str, image: str, controls: MapControls) -> Explanation:
+        encoder = self._models.encoder(checkpoint)
+        model = encoder.checkpoint
+        rgb = self._photos.pixels(checkpoint, visitor, image)
+        seen = encoder.explain(rgb, _map_settings(controls))
+        centers = np.asarray(encoder.class_centers)
+        distances = self._distances(checkpoint, seen.code_logits, image)
+        size = model.config.bits_per_concept
+        views = []
+        for concept in range(model.config.n_concepts):
+            part = slice(concept * size, (concept + 1) * size)
+            near = cosines(seen.code_logits[part], centers[:, part])
+            views.append(ConceptView(
+                concept, np.asarray(seen.concept_maps[concept]), cells(seen.code_logits, part),
+                _top(model, near), int((distances[:, concept] == 0).sum()), len(distances),
+                int(distances[:, concept].min(initial=size)),
+            ))  # fmt: skip
+        photo = self._photos.photo(checkpoint, visitor, image, rgb)
+        nearest = _top(model, cosines(seen.code_logits, centers))
+        return Explanation(photo, nearest, tuple(views), controls.method)
+
+    def _distances(self, checkpoint: str, code_logits: np.ndarray, image: str) -> np.ndarray:
+        """Return (n, M) bits that differ inside each sub-code, for all gallery images but this one."""
+        gallery = self._photos.shown_gallery(checkpoint).gallery
+        distances = concept_distances(binarize(code_logits), gallery.words, gallery.n_bits, gallery.n_concepts)
+        row = gallery.row_of(image.partition(":")[2]) if image.startswith("gallery:") else None
+        return distances if row is None else np.delete(distances, row, axis=0)
+
+    def _bit(self, checkpoint: str, visitor: str, image: str, bit: int) -> BitView:
+        encoder = self._models.encoder(checkpoint)
+        model = encoder.checkpoint
+        rgb = self._photos.pixels(checkpoint, visitor, image)
+        cell = cells(self.code_logits(checkpoint, visitor, image), slice(bit, bit + 1))[0]
+        values = np.asarray(encoder.class_centers)[:, bit]
+        gallery = self._photos.shown_gallery(checkpoint).gallery
+        n_on = int((np.asarray(gallery.code_logits)[:, bit] > 0).sum())
+        return BitView(
+            cell, bit // model.config.bits_per_concept, np.asarray(encoder.bit_map(rgb, bit)),
+            _side(model, values, +1), _side(model, values, -1), n_on, len(gallery),
+        )  # fmt: skip
+
+
+def cosines(vector: np.ndarray, centers: np.ndarray) -> np.ndarray:
+    """Return cosines (C,) between one vector and the rows of ``centers``; 0 where either has no length."""
+    lengths = np.linalg.norm(centers, axis=1) * np.linalg.norm(vector)
+    return np.divide(centers @ vector, lengths, out=np.zeros(len(centers), centers.dtype), where=lengths > 0)
+
+
+def cells(code_logits: np.ndarray, part: slice) -> tuple[BitCell, ...]:
+    """Return the bits of one part of the code with their values before the sign."""
+    bits = range(len(code_logits))[part]
+    return tuple(
+        BitCell(bit, float(code_logits[bit]), bool(code_logits[bit] > 0), bool(abs(code_logits[bit]) < UNDECIDED))
+        for bit in bits
+    )
+
+
+def _map_settings(controls: MapControls) -> MapSettings:
+    return MapSettings(
+        method=controls.method,  # type: ignore[arg-type]
+        last_k=controls.last_k or None,
+        head_fusion=controls.head_fusion,  # type: ignore[arg-type]
+        residual=controls.residual,
+        discard_ratio=controls.discard,
+    )
+
+
+def _top(model: Checkpoint, values: np.ndarray) -> tuple[Center, ...]:
+    order = np.argsort(-values, kind="stable")[:N_CENTERS]
+    return tuple(Center(model.class_names[c], model.families[c], float(values[c])) for c in order)
+
+
+def _side(model: Checkpoint, values: np.ndarray, sign: int) -> tuple[Center, ...]:
+    """Return the classes furthest on one side of a bit, none that stand on the other."""
+    order = np.argsort(-sign * values, kind="stable")[:N_CENTERS]
+    return tuple(
+        Center(model.class_names[c], model.families[c], float(values[c])) for c in order if values[c] * sign > 0
+    )
+
+
+def _owned(image: str, visitor: str) -> str:
+    """Name an image so that one visitor's upload is never answered from another's."""
+    return f"{visitor}/{image}" if image.startswith("upload:") else image

@@ -1,0 +1,127 @@
+"""Neighbors by any choice of concepts: exact, within r bits, or ignored, with how common that is by chance."""
+
+from dataclasses import replace
+
+from concepthash.codes import binarize, subcode_text, subcodes
+from concepthash.gallery.gallery import Gallery
+from concepthash.gallery.query import ConceptRule, Query
+from concepthash.gallery.search import Matches, search
+
+from ..records import Chip, Match, MatchResult, Relaxation
+from .explain import ExplainService
+from .photos import PhotoService, class_of, thumbnail
+
+__all__ = ["MatchService"]
+
+IGNORE = -1
+FEW = 5  # with fewer matches than this, looser questions are offered as well
+
+
+class MatchService:
+    """Searches the gallery that belongs to the model named in each request."""
+
+    def __init__(self, photos: PhotoService, explain: ExplainService) -> None:
+        self._photos, self._explain = photos, explain
+
+    def match(
+        self,
+        checkpoint: str,
+        visitor: str,
+        image: str,
+        *,
+        agree: tuple[int, ...] = (),
+        rank: str = "hamming",
+        weights: tuple[int, ...] = (),
+        class_name: str = "",
+        family: str = "",
+        page: int = 0,
+        page_size: int = 24,
+        names: tuple[str, ...] = (),
+    ) -> MatchResult:
+        """Return one page of neighbors of ``image``; ``agree`` has one radius per concept, -1 = ignored."""
+        gallery = self._photos.shown_gallery(checkpoint).gallery
+        code = binarize(self._explain.code_logits(checkpoint, visitor, image))  # (K,)
+        agree = agree if len(agree) == gallery.n_concepts else (IGNORE,) * gallery.n_concepts
+        query = Query(
+            code=tuple(bool(bit) for bit in code),
+            rules=_rules(agree, weights),
+            rank=rank,  # type: ignore[arg-type]
+            class_name=class_name or None,
+            family=family or None,
+            k=page_size,
+            offset=max(page, 0) * page_size,
+            exclude_row=gallery.row_of(image.partition(":")[2]) if image.startswith("gallery:") else None,
+        )
+        found = search(gallery, query)
+        n_pages = max(1, -(-found.n_matching // page_size))
+        if page >= n_pages:
+            page = n_pages - 1
+            found = search(gallery, replace(query, offset=page * page_size))
+        carrying = search(gallery, replace(query, class_name=None, family=None, k=1, offset=0)).n_matching
+        return MatchResult(
+            matches=_matches(gallery, found),
+            n_matching=found.n_matching,
+            n_filtered=found.n_filtered,
+            n_gallery=len(gallery) - (query.exclude_row is not None),
+            n_carrying=carrying,
+            page=page,
+            n_pages=n_pages,
+            subcodes=tuple(subcode_text(part) for part in subcodes(code, gallery.n_concepts)),
+            relaxations=_relaxations(gallery, query, agree, names, found.n_matching) if found.n_matching < FEW else (),
+        )
+
+
+def _rules(agree: tuple[int, ...], weights: tuple[int, ...]) -> tuple[ConceptRule, ...]:
+    weights = weights if len(weights) == len(agree) else (10,) * len(agree)
+    return tuple(_rule(radius, weight / 10) for radius, weight in zip(agree, weights, strict=True))
+
+
+def _rule(radius: int, weight: float) -> ConceptRule:
+    if radius < 0:
+        return ConceptRule("ignore", 0, weight)
+    return ConceptRule("within" if radius else "exact", radius, weight)
+
+
+def _matches(gallery: Gallery, found: Matches) -> tuple[Match, ...]:
+    size = gallery.n_bits // gallery.n_concepts
+    return tuple(
+        Match(
+            thumbnail(gallery, int(row)),
+            class_of(gallery, int(row))[1],
+            int(found.distance[i]),
+            float(found.score[i]),
+            tuple(Chip(m, int(d), size) for m, d in enumerate(found.concept_distances[i])),
+        )
+        for i, row in enumerate(found.rows)
+    )
+
+
+def _relaxations(
+    gallery: Gallery, query: Query, agree: tuple[int, ...], names: tuple[str, ...], n_now: int
+) -> tuple[Relaxation, ...]:
+    """Find the tightest looser questions that have answers: other radius, one concept less, no filter."""
+    found = []
+    size = gallery.n_bits // gallery.n_concepts
+    asked = [m for m, radius in enumerate(agree) if radius >= 0]
+    for extra in range(1, size + 1) if asked else ():
+        looser = tuple(min(r + extra, size) if r >= 0 else r for r in agree)
+        n = _count(gallery, query, looser)
+        if n > n_now:
+            bits = f"{extra} more bit" + ("s" if extra > 1 else "")
+            found.append(Relaxation(f"Allow {bits}" + (" per concept" if len(asked) > 1 else ""), looser, n))
+            break
+    for m in asked if len(asked) > 1 else ():
+        without = tuple(IGNORE if m == i else r for i, r in enumerate(agree))
+        n = _count(gallery, query, without)
+        if n > n_now:
+            found.append(Relaxation(f"Ignore {names[m] if m < len(names) else f'concept {m + 1}'}", without, n))
+    if query.class_name or query.family:
+        n = _count(gallery, replace(query, class_name=None, family=None), agree)
+        if n > n_now:
+            found.append(Relaxation("Search all classes", agree, n, keeps_filter=False))
+    return tuple(sorted(found, key=lambda r: r.n_matching)[:3])
+
+
+def _count(gallery: Gallery, query: Query, agree: tuple[int, ...]) -> int:
+    rules = tuple(_rule(radius, rule.weight) for radius, rule in zip(agree, query.rules, strict=True))
+    return int(search(gallery, replace(query, rules=rules, k=1, offset=0)).n_matching)

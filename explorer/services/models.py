@@ -1,0 +1,90 @@
+"""The checkpoints on the menu, and the few of them that are in memory."""
+
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from concepthash.checkpoint import Checkpoint, check_concept_names, read_checkpoint, rename_concepts
+from concepthash.encoder import Encoder
+from concepthash.errors import CheckpointError
+
+from ..settings import Settings
+from .cache import AnswerCache
+
+__all__ = ["ModelShelf"]
+
+
+class ModelShelf:
+    """Finds checkpoints by name and loads them when first asked; the name travels with every request."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._encoders = AnswerCache(settings.models_in_memory)
+        self._lock = threading.Lock()
+        self._checkpoints = _read_all(settings)
+        self.default = _default_name(settings, self._checkpoints)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names on the menu, in alphabetical order."""
+        return tuple(self._checkpoints)
+
+    def checkpoint(self, name: str) -> Checkpoint:
+        """Return what is known of a checkpoint without its weights."""
+        if name not in self._checkpoints:
+            known = ", ".join(self._checkpoints)
+            raise CheckpointError(f"There is no model named {name!r} here; choose one of {known}.")
+        return self._checkpoints[name]
+
+    def encoder(self, name: str) -> Encoder:
+        """Return the loaded model; the first visitor waits for it, everyone after shares it."""
+        checkpoint = self.checkpoint(name)
+        return self._encoders.get(checkpoint.fingerprint, lambda: Encoder(checkpoint, self._settings.device))
+
+    def can_save_names(self, name: str) -> bool:
+        """Whether concept names may be written beside the checkpoint: a local page and a writable folder."""
+        folder = self.checkpoint(name).path
+        return self._settings.may_save_names and self._settings.is_local and os.access(folder, os.W_OK)
+
+    def rename(self, name: str, names: Sequence[str]) -> tuple[str, ...]:
+        """Check new concept names, keep them in the checkpoint's folder where that is allowed, and return them."""
+        checkpoint = self.checkpoint(name)
+        checked = check_concept_names(names, checkpoint.config.n_concepts)
+        if self.can_save_names(name):
+            with self._lock:
+                rename_concepts(checkpoint.path, checked)
+                self._checkpoints[name] = read_checkpoint(checkpoint.path)
+        return checked
+
+
+def _read_all(settings: Settings) -> dict[str, Checkpoint]:
+    """Read every checkpoint below the folder, and the one the command line names by its folder."""
+    found = {}
+    asked = settings.checkpoint
+    if settings.checkpoints.is_dir():
+        for folder in sorted(settings.checkpoints.iterdir()):
+            if (folder / "config.json").is_file():
+                found[folder.name] = folder
+    if asked and asked not in found:
+        found[Path(asked).resolve().name] = Path(asked)
+    checkpoints = {}
+    for name, folder in found.items():
+        try:
+            checkpoints[name] = read_checkpoint(folder)
+        except CheckpointError:
+            if not asked or name == asked or folder == Path(asked):
+                raise
+    if not checkpoints:
+        raise CheckpointError(
+            f"There is no checkpoint below {settings.checkpoints}; give one with --checkpoint DIR, "
+            "or train one with python -m concepthash.train."
+        )
+    return checkpoints
+
+
+def _default_name(settings: Settings, checkpoints: dict[str, Checkpoint]) -> str:
+    asked = settings.checkpoint
+    if asked:
+        return asked if asked in checkpoints else Path(asked).resolve().name
+    return "birds-64" if "birds-64" in checkpoints else next(iter(checkpoints))

@@ -1,0 +1,111 @@
+"""The whole page: header, image in hand, tabs in order, one session, one theme."""
+
+from typing import Any
+
+import gradio as gr
+
+from .render.page import gallery_notice, header, status_line, theme_switch
+from .services import Services
+from .session import Session
+from .views.explain import explain_tab
+from .views.guard import guarded, in_place, unchanged
+from .views.match import match_tab
+from .views.query import query_panel
+from .views.surface import SHOWS, WRITES, surface
+
+__all__ = ["build_page", "build_theme"]
+
+TITLE = "ConceptHash Explorer"
+SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif")
+MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Liberation Mono", "monospace")
+
+
+def build_page(services: Services) -> gr.Blocks:
+    """Put the page together; nothing is computed until somebody opens it."""
+    gr.set_static_paths(services.galleries.thumbnail_folders())
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as page:
+        session = gr.State(new_session(services, services.default_model))
+        _header(page, services, session)
+        query_panel(page, services, session)
+        with gr.Tabs(selected="explain", elem_id="ch-tabs") as tabs:
+            with gr.Tab("Explain", id="explain") as explain:
+                explain_tab(page, services, session, tabs)
+            with gr.Tab("Match", id="match") as match:
+                match_tab(page, services, session, tabs)
+        for tab, name in ((explain, "explain"), (match, "match")):
+            _remember_tab(tab, name, session)
+    return page
+
+
+def new_session(services: Services, checkpoint: str) -> Session:
+    """Return what a visitor starts with: the model's default image, nothing asked yet."""
+    return Session(checkpoint=checkpoint, image=services.photos.first_image(checkpoint))
+
+
+def _header(page: gr.Blocks, services: Services, session: gr.State) -> None:
+    with gr.Row(elem_id="ch-header"):
+        brand = surface(header(), elem_id="ch-brand", scale=1)
+        model = gr.Dropdown(list(services.models.names), value=services.default_model, label="Model", container=False,
+                            elem_id="ch-model", interactive=True, filterable=False, min_width=150, scale=0)
+        surface(theme_switch(), elem_id="ch-theme", scale=0, min_width=36)
+    notice = gr.HTML(elem_id="ch-notice", apply_default_css=False)
+
+    @guarded(lambda message: (header(), in_place(message)))
+    def show(now: Session) -> tuple[str, str]:
+        info = services.info(now.checkpoint)
+        return header(status_line(info)), gallery_notice(info)
+
+    @guarded(unchanged)
+    def switch(now: Session, name: str) -> Any:
+        services.info(name)  # loads the model, or says why it cannot be loaded
+        new = now.with_checkpoint(name)
+        return new if new.image else new.replace(image=services.photos.first_image(name))
+
+    gr.on([page.load, session.change], show, session, [brand, notice], concurrency_limit=8, show_progress="hidden",
+          **SHOWS)
+    model.input(switch, [session, model], session, concurrency_id="model", concurrency_limit=2,
+                show_progress="minimal", show_progress_on=brand, api_visibility="private")
+
+
+def _remember_tab(tab: gr.Tab, name: str, session: gr.State) -> None:
+    def remember(now: Session) -> Session:
+        return now.replace(tab=name)
+
+    tab.select(remember, session, session, **WRITES)
+
+
+def build_theme() -> gr.themes.Base:
+    """Return a calm theme on system fonts; nothing is fetched from anywhere."""
+    theme = gr.themes.Base(
+        primary_hue="stone", secondary_hue="stone", neutral_hue="stone", font=list(SANS), font_mono=list(MONO),
+        radius_size="md", text_size="md",
+    )
+    return theme.set(
+        body_background_fill="var(--ch-paper)",
+        body_background_fill_dark="var(--ch-paper)",
+        body_text_color="var(--ch-ink)",
+        body_text_color_dark="var(--ch-ink)",
+        body_text_color_subdued="var(--ch-soft)",
+        body_text_color_subdued_dark="var(--ch-soft)",
+        background_fill_primary="var(--ch-card)",
+        background_fill_primary_dark="var(--ch-card)",
+        background_fill_secondary="var(--ch-sunk)",
+        background_fill_secondary_dark="var(--ch-sunk)",
+        border_color_primary="var(--ch-line)",
+        border_color_primary_dark="var(--ch-line)",
+        block_background_fill="transparent",
+        block_background_fill_dark="transparent",
+        block_border_width="0px",
+        block_border_width_dark="0px",
+        block_shadow="none",
+        block_shadow_dark="none",
+        input_background_fill="var(--ch-card)",
+        input_background_fill_dark="var(--ch-card)",
+        input_border_color="var(--ch-line)",
+        input_border_color_dark="var(--ch-line)",
+        block_label_text_color="var(--ch-soft)",
+        block_label_text_color_dark="var(--ch-soft)",
+        block_title_text_color="var(--ch-soft)",
+        block_title_text_color_dark="var(--ch-soft)",
+        color_accent="var(--ch-ink)",
+    )

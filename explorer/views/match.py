@@ -1,0 +1,84 @@
+"""The Match tab: which concepts must agree with the image in hand, and the images for which they do."""
+
+from typing import Any
+
+import gradio as gr
+
+from ..records import ModelInfo
+from ..render.explain import nothing_chosen
+from ..render.match import match_page
+from ..services import Services
+from ..session import IGNORE, Session
+from .guard import guarded, in_place, unchanged
+from .surface import ASKS_MODEL, WRITES, page_of, send_of, surface
+
+__all__ = ["act_on_match", "match_tab"]
+
+RANKS = ("hamming", "weighted", "none")
+
+
+def match_tab(page: gr.Blocks, services: Services, session: gr.State, tabs: gr.Tabs) -> None:
+    """Put the tab's content here and let it follow the session."""
+    panel = surface(elem_id="ch-match", min_height=560)
+
+    @guarded(in_place)
+    def show(now: Session, request: gr.Request) -> Any:
+        if now.tab != "match":
+            return gr.skip()
+        if not now.image:
+            return nothing_chosen()
+        info = services.info(now.checkpoint)
+        names = now.names_or(info.concept_names)
+        rules = rules_of(now, info)
+        result = services.match.match(now.checkpoint, request.session_hash or "", now.image, page=now.page,
+                                      names=names, **rules)
+        return match_page(result, info, names, **rules)
+
+    @guarded(unchanged)
+    def act(now: Session, event: gr.EventData) -> Any:
+        new = act_on_match(now, services.info(now.checkpoint), *send_of(event))
+        return new, gr.Tabs(selected=new.tab) if new.tab != now.tab else gr.skip()
+
+    gr.on([page.load, session.change], show, session, panel, show_progress="minimal", **ASKS_MODEL)
+    panel.act(act, session, [session, tabs], **WRITES)
+
+
+def rules_of(session: Session, info: ModelInfo) -> dict[str, Any]:
+    """Return the question a session asks, filled up to one rule per concept."""
+    m = info.n_concepts
+    return {
+        "agree": session.agree if len(session.agree) == m else (IGNORE,) * m,
+        "weights": session.weights if len(session.weights) == m else (10,) * m,
+        "rank": session.rank,
+        "class_name": session.class_name,
+        "family": session.family,
+    }
+
+
+def act_on_match(session: Session, info: ModelInfo, do: str, values: dict[str, Any]) -> Session:
+    """Return the session after one action on this tab; an unknown action changes nothing."""
+    m = info.n_concepts
+    if do == "rule":
+        radius = min(int(values["radius"]), info.bits_per_concept)
+        return session.with_rule(int(values["concept"]), m, radius)
+    if do == "all":
+        return session.replace(agree=(max(IGNORE, int(values["radius"])),) * m)
+    if do == "weight":
+        return session.with_weight(int(values["concept"]), m, int(values["value"]))
+    if do == "rank":
+        return session.replace(rank=values["value"]) if values["value"] in RANKS else session
+    if do == "filter":
+        name = "family" if values["name"] == "family" else "class_name"
+        return session.replace(**{name: str(values["value"])})
+    if do == "unfilter":
+        return session.replace(class_name="", family="")
+    if do == "relax":
+        new = session.replace(agree=tuple(int(r) for r in values["agree"])[:m])
+        return new if values.get("keeps_filter") else new.replace(class_name="", family="")
+    if do == "page":
+        return session.replace(page=page_of(values))
+    if do == "pick":
+        return session.with_image(str(values["image"]))
+    if do == "explain":
+        return session.with_image(str(values["image"])).replace(tab="explain")
+    return session

@@ -1,0 +1,133 @@
+"""The real app on a free port with a tiny untrained model and a small drawn gallery, and a browser that watches it."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from builders import tiny_classes, tiny_model
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from concepthash.checkpoint import save_checkpoint
+from concepthash.data import read_image_folder
+from concepthash.encode import encode_table
+from concepthash.encoder import Encoder
+
+ROOT = Path(__file__).parents[2]
+HOSTILE = "<img src=x onerror=window.hacked=1> wren"
+CLASSES = ("sooty tern", "marsh wren", "scarlet tanager", HOSTILE)
+
+
+@dataclass
+class Visit:
+    """One page with everything it must not do: errors, and requests that leave this computer."""
+
+    page: Page
+    problems: list[str] = field(default_factory=list)
+
+    def watch(self) -> None:
+        self.page.on("pageerror", lambda error: self.problems.append(f"page error: {error}"))
+        self.page.on("console", lambda m: self.problems.append(f"console: {m.text}") if m.type == "error" else None)
+        self.page.on("request", lambda r: self._check(r.url))
+
+    def _check(self, url: str) -> None:
+        if not url.startswith(("http://127.0.0.1", "data:", "blob:")):
+            self.problems.append(f"request to {url}")
+
+
+def find_chromium() -> str | None:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("checkpoints") / "tiny"
+    save_checkpoint(folder, tiny_model(), tiny_classes())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def gallery_folder(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from concepthash.checkpoint import read_checkpoint
+
+    root, random = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    for number in range(40):
+        folder = root / CLASSES[number % 4].replace(" ", "_")
+        folder.mkdir(exist_ok=True)
+        small = random.integers(0, 255, (5, 6, 3)).astype(np.uint8)
+        shape = (160, 120) if number % 3 else (90, 160)
+        Image.fromarray(small).resize(shape, Image.Resampling.BICUBIC).save(folder / f"{number:02d}.png")
+    out = tmp_path_factory.mktemp("galleries") / "drawn"
+    encode_table(Encoder(read_checkpoint(model_folder), "cpu"), read_image_folder(root), out, progress=False)
+    return out
+
+
+@pytest.fixture(scope="session")
+def address(model_folder: Path, gallery_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    port = free_port()
+    logs = tmp_path_factory.mktemp("logs") / "app.log"
+    environ = os.environ | {"CONCEPTHASH_CACHE": str(tmp_path_factory.mktemp("cache"))}
+    command = [sys.executable, "app.py", "--checkpoint", str(model_folder), "--gallery", str(gallery_folder),
+               "--port", str(port), "--device", "cpu"]  # fmt: skip
+    with logs.open("w") as log, subprocess.Popen(command, cwd=ROOT, env=environ, stdout=log, stderr=log) as process:
+        try:
+            wait_for(f"http://127.0.0.1:{port}/", process, logs)
+            yield f"http://127.0.0.1:{port}/"
+        finally:
+            process.terminate()
+    assert "Traceback" not in logs.read_text(), logs.read_text()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    chromium = find_chromium()
+    if chromium is None:
+        pytest.skip("no Chromium here; install it or name it with CHROMIUM")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    """The app, open on its first image; the test fails if anything went wrong in the browser."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    visit = Visit(context.new_page())
+    visit.watch()
+    visit.page.goto(address)
+    visit.page.wait_for_selector(".ch-card", timeout=30_000)
+    yield visit.page
+    hacked = visit.page.evaluate("window.hacked")
+    context.close()
+    assert not visit.problems
+    assert hacked is None
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(address: str, process: subprocess.Popen[bytes], logs: Path, seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        assert process.poll() is None, logs.read_text()
+        try:
+            with urllib.request.urlopen(address, timeout=5):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    raise AssertionError(f"the app did not answer in {seconds} s: {logs.read_text()}")

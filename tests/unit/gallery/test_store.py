@@ -1,0 +1,329 @@
+"""Galleries on disk: what is stored comes back, nothing half-made is opened, and one writer works at a time."""
+
+import dataclasses
+import errno
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pytest
+
+from concepthash.codes import binarize, pack_words, subcode_values
+from concepthash.errors import DataError, GalleryError
+from concepthash.gallery import Gallery, GalleryWriter, NewImage, Provenance, Skipped, open_gallery
+
+PROVENANCE = Provenance(
+    fingerprint="0123456789abcdef",
+    checkpoint_name="fake",
+    n_bits=12,
+    n_concepts=3,
+    transform="squash-8x8",
+    data_root="/nowhere",
+    images="digest",
+)
+
+
+def image(number: int, **changes: object) -> NewImage:
+    values = {
+        "image_id": f"a/{number}.png",
+        "path": f"a/{number}.png",
+        "class_name": f"class {number % 2}",
+        "label": number % 2,
+        "family": "finch",
+        "width": 40 + number,
+        "height": 30,
+        "split": "train",
+        "thumbnail": b"webp %d" % number,
+    }
+    return NewImage(**(values | changes))  # type: ignore[arg-type]
+
+
+def logits(n: int, n_bits: int = 12) -> np.ndarray:
+    return np.random.default_rng(n).standard_normal((n, n_bits)).astype(np.float32)
+
+
+def write(out: Path, n: int = 5, provenance: Provenance = PROVENANCE, **options: bool) -> Gallery:
+    with GalleryWriter(out, provenance, **options) as writer:
+        writer.append([image(i) for i in range(n)], logits(n, provenance.n_bits))
+        writer.finish()
+    return open_gallery(out)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_what_is_written_comes_back_in_order(tmp_path: Path) -> None:
+    out = tmp_path / "birds"
+    with GalleryWriter(out, PROVENANCE) as writer:
+        writer.append([image(0), image(1)], logits(2), [Skipped("a/bad.png", "it is cut short")])
+        writer.append([image(2, class_name=None, label=-1, family=None, split=None)], logits(1))
+        assert (writer.n_images, writer.n_skipped) == (3, 1)
+        writer.finish()
+    gallery = open_gallery(out)
+
+    assert len(gallery) == 3
+    assert gallery.image_ids == ("a/0.png", "a/1.png", "a/2.png")
+    assert (gallery.class_names, gallery.labels.tolist()) == (("class 0", "class 1"), [0, 1, -1])
+    assert (gallery.family_names, gallery.family_ids.tolist()) == (("finch",), [0, 0, -1])
+    expected = np.concatenate([logits(2), logits(1)])
+    np.testing.assert_array_equal(gallery.code_logits, expected)
+    np.testing.assert_array_equal(gallery.words, pack_words(binarize(expected)))
+    assert gallery.code_logits.dtype == np.float32 and gallery.words.dtype == np.int64
+    assert gallery.sizes.tolist() == [[40, 30], [41, 30], [42, 30]]
+    assert gallery.skipped == (Skipped("a/bad.png", "it is cut short"),)
+    assert gallery.thumbnail_path(2).read_bytes() == b"webp 2"
+    assert (gallery.row_of("a/1.png"), gallery.row_of("a/9.png")) == (1, None)
+    assert gallery.path == out
+    assert (gallery.fingerprint, gallery.checkpoint_name, gallery.transform) == (
+        "0123456789abcdef",
+        "fake",
+        "squash-8x8",
+    )
+
+
+def test_a_finished_gallery_is_one_database_and_thumbnails_and_nothing_else(tmp_path: Path) -> None:
+    write(tmp_path / "birds", n=3)
+    assert names(tmp_path) == ["birds"]
+    assert names(tmp_path / "birds") == ["gallery.duckdb", "thumbnails"]
+    assert (tmp_path / "birds/thumbnails/02/2.webp").is_file()
+
+
+def test_the_database_holds_words_and_one_column_per_subcode(tmp_path: Path) -> None:
+    write(tmp_path / "birds", n=4)
+    with duckdb.connect(str(tmp_path / "birds/gallery.duckdb"), read_only=True) as database:
+        columns = database.execute("SELECT code0, sub0, sub1, sub2, split FROM images ORDER BY row").fetchall()
+    code = binarize(logits(4))
+    words, values = pack_words(code), subcode_values(code, 3)
+    assert columns == [(int(w[0]), *map(int, v), "train") for w, v in zip(words, values, strict=True)]
+
+
+@pytest.mark.parametrize(("n_bits", "n_concepts"), [(64, 1), (64, 4), (63, 1), (130, 2), (6, 3), (128, 2)])
+def test_codes_of_any_length_survive(tmp_path: Path, n_bits: int, n_concepts: int) -> None:
+    gallery = write(tmp_path / "g", 7, dataclasses.replace(PROVENANCE, n_bits=n_bits, n_concepts=n_concepts))
+    np.testing.assert_array_equal(gallery.words, pack_words(binarize(logits(7, n_bits))))
+    assert (gallery.n_bits, gallery.n_concepts) == (n_bits, n_concepts)
+
+
+def test_originals_are_found_below_the_data_root_and_may_be_gone(tmp_path: Path) -> None:
+    (tmp_path / "photos/a").mkdir(parents=True)
+    (tmp_path / "photos/a/1.png").write_bytes(b"1")
+    gallery = write(tmp_path / "g", 2, dataclasses.replace(PROVENANCE, data_root=str(tmp_path / "photos")))
+    assert gallery.image_path(0) is None
+    assert gallery.image_path(1) == tmp_path / "photos/a/1.png"
+
+
+def test_an_unfinished_gallery_is_not_opened_and_is_resumed(tmp_path: Path) -> None:
+    out = tmp_path / "birds"
+    with GalleryWriter(out, PROVENANCE) as writer:
+        writer.append([image(0)], logits(1))
+    for path in (out, tmp_path / "birds.partial"):
+        with pytest.raises(GalleryError, match="unfinished"):
+            open_gallery(path)
+    with GalleryWriter(out, PROVENANCE) as writer:
+        assert writer.n_images == 1
+        writer.append([image(1)], logits(1))
+        writer.finish()
+    assert open_gallery(out).image_ids == ("a/0.png", "a/1.png")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("fingerprint", "ffff", "fingerprint"),
+        ("transform", "squash-9x9", "transform"),
+        ("n_concepts", 4, "n concepts"),
+        ("data_root", "/elsewhere", "data root"),
+        ("images", "others", "list of images"),
+    ],
+)
+def test_an_unfinished_gallery_made_otherwise_is_not_resumed(
+    tmp_path: Path, field: str, value: object, words: str
+) -> None:
+    out = tmp_path / "birds"
+    with GalleryWriter(out, PROVENANCE) as writer:
+        writer.append([image(0)], logits(1))
+    other = dataclasses.replace(PROVENANCE, **{field: value})  # type: ignore[arg-type]
+    with pytest.raises(GalleryError, match=rf"another {words}.*--overwrite"):
+        GalleryWriter(out, other)
+    with GalleryWriter(out, PROVENANCE) as writer:
+        assert writer.n_images == 1
+    with GalleryWriter(out, other, overwrite=True) as writer:
+        assert writer.n_images == 0
+
+
+def test_a_gallery_is_replaced_only_when_asked_and_stays_until_then(tmp_path: Path) -> None:
+    out = tmp_path / "birds"
+    write(out, n=5)
+    with pytest.raises(GalleryError, match=r"already a gallery.*--overwrite"):
+        GalleryWriter(out, PROVENANCE)
+    with GalleryWriter(out, PROVENANCE, overwrite=True) as writer:
+        writer.append([image(0)], logits(1))
+        assert len(open_gallery(out)) == 5
+        writer.finish()
+    assert len(open_gallery(out)) == 1
+    assert names(tmp_path) == ["birds"]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_of_something_else_is_never_replaced(tmp_path: Path, overwrite: bool) -> None:
+    photos = tmp_path / "photos"
+    write(photos, n=1)
+    (photos / "holiday.jpg").write_bytes(b"precious")
+    with pytest.raises(GalleryError, match="not a gallery"):
+        GalleryWriter(photos, PROVENANCE, overwrite=overwrite)
+    (tmp_path / "new.partial").mkdir()
+    (tmp_path / "new.partial/notes.txt").write_text("precious")
+    with pytest.raises(GalleryError, match="something else"):
+        GalleryWriter(tmp_path / "new", PROVENANCE, overwrite=overwrite)
+    assert (photos / "holiday.jpg").exists() and (tmp_path / "new.partial/notes.txt").exists()
+
+
+def test_a_gallery_may_be_written_to_an_empty_folder(tmp_path: Path) -> None:
+    (tmp_path / "birds").mkdir()
+    assert len(write(tmp_path / "birds")) == 5
+    assert names(tmp_path) == ["birds"]
+
+
+def test_a_gallery_of_no_images_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    with GalleryWriter(tmp_path / "birds", PROVENANCE) as writer:
+        writer.append([], np.empty((0, 12), np.float32), [Skipped("a.png", "empty"), Skipped("b.png", "empty")])
+        with pytest.raises(DataError, match="No image could be read, out of 2"):
+            writer.finish()
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("bad", [np.zeros((1, 11)), np.zeros((2, 12)), np.full((1, 12), np.nan)])
+def test_code_logits_that_do_not_fit_are_refused(tmp_path: Path, bad: np.ndarray) -> None:
+    with GalleryWriter(tmp_path / "birds", PROVENANCE) as writer:
+        with pytest.raises(GalleryError, match="code logits"):
+            writer.append([image(0)], bad)
+        assert writer.n_images == 0
+
+
+def test_a_full_disk_is_said_and_the_rest_can_be_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    out = tmp_path / "birds"
+    with GalleryWriter(out, PROVENANCE) as writer:
+        writer.append([image(0)], logits(1))
+        with monkeypatch.context() as patch, pytest.raises(GalleryError, match=r"disk is full.*goes on"):
+            patch.setattr(Path, "write_bytes", full)
+            writer.append([image(1)], logits(1))
+    with GalleryWriter(out, PROVENANCE) as writer:
+        assert writer.n_images == 1
+
+
+def test_a_disk_that_is_full_for_the_database_is_said_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise duckdb.IOException('IO Error: Could not write file "gallery.duckdb.wal": No space left on device')
+
+    with GalleryWriter(tmp_path / "birds", PROVENANCE) as writer:
+        with monkeypatch.context() as patch, pytest.raises(GalleryError, match="disk is full"):
+            patch.setattr("concepthash.gallery.store.insert", full)
+            writer.append([image(0)], logits(1))
+        assert writer.n_images == 0
+        writer.append([image(0)], logits(1))
+        writer.finish()
+
+
+def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a file, not a folder")
+    with pytest.raises(GalleryError, match="cannot be written"):
+        GalleryWriter(tmp_path / "file/birds", PROVENANCE)
+
+
+def test_a_second_writer_is_refused_until_the_first_ends(tmp_path: Path) -> None:
+    with GalleryWriter(tmp_path / "birds", PROVENANCE) as writer:
+        writer.append([image(0)], logits(1))
+        for overwrite in (False, True):
+            with pytest.raises(GalleryError, match="Another process is writing"):
+                GalleryWriter(tmp_path / "birds", PROVENANCE, overwrite=overwrite)
+        assert writer.n_images == 1
+    with GalleryWriter(tmp_path / "birds", PROVENANCE) as writer:
+        assert writer.n_images == 1
+
+
+HOLD = """
+import sys
+from concepthash.gallery import GalleryWriter, Provenance
+writer = GalleryWriter(sys.argv[1], Provenance("0123456789abcdef", "fake", 12, 3, "squash-8x8", "/nowhere", "digest"))
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_the_lock_of_a_killed_writer_is_free_again(tmp_path: Path) -> None:
+    out = tmp_path / "birds"
+    command = [sys.executable, "-c", HOLD, str(out)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None and other.stdout.readline() == "ready\n"
+        with pytest.raises(GalleryError, match="Another process is writing"):
+            GalleryWriter(out, PROVENANCE)
+        other.kill()
+        other.wait()
+        assert len(write(out)) == 5
+
+
+def test_an_open_gallery_holds_no_file_open(tmp_path: Path) -> None:
+    gallery = write(tmp_path / "birds")
+    with duckdb.connect(str(gallery.path / "gallery.duckdb")) as database:  # refused while another has it open
+        database.execute("CREATE TABLE proof (x INT)")
+
+
+def edit(out: Path, statement: str) -> None:
+    with duckdb.connect(str(out / "gallery.duckdb")) as database:
+        database.execute(statement)
+
+
+def test_a_gallery_of_another_checkpoint_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "birds")
+    assert len(open_gallery(tmp_path / "birds", fingerprint="0123456789abcdef")) == 5
+    with pytest.raises(GalleryError, match=r"another checkpoint.*fake.*0123456789ab.*ffffffffffff"):
+        open_gallery(tmp_path / "birds", fingerprint="f" * 64)
+
+
+def test_a_gallery_of_a_newer_format_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "birds")
+    edit(tmp_path / "birds", "UPDATE provenance SET value = '2' WHERE key = 'format'")
+    with pytest.raises(GalleryError, match=r"format 2.*up to 1.*upgrade"):
+        open_gallery(tmp_path / "birds")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP TABLE images",
+        "DROP TABLE provenance",
+        "DELETE FROM provenance WHERE key = 'n_bits'",
+        "UPDATE provenance SET value = 'many' WHERE key = 'n_bits'",
+        "DELETE FROM images WHERE row = 2",
+        "UPDATE images SET code_logits = [1.0] WHERE row = 2",
+        "ALTER TABLE images DROP COLUMN code0",
+    ],
+)
+def test_an_altered_gallery_is_refused(tmp_path: Path, statement: str) -> None:
+    write(tmp_path / "birds")
+    edit(tmp_path / "birds", statement)
+    with pytest.raises(GalleryError, match="cannot be read"):
+        open_gallery(tmp_path / "birds")
+
+
+def test_a_damaged_database_is_refused(tmp_path: Path) -> None:
+    file = write(tmp_path / "birds").path / "gallery.duckdb"
+    content = file.read_bytes()
+    for damaged in (b"", b"no database" * 1000, b"SQLite format 3\0" + bytes(5000), content[: len(content) // 2]):
+        file.write_bytes(damaged)
+        with pytest.raises(GalleryError, match="cannot be read"):
+            open_gallery(tmp_path / "birds")
+
+
+def test_what_is_no_gallery_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("text")
+    for name, sentence in (("missing", "There is no gallery"), ("folder", "not a gallery"), ("file", "not a gallery")):
+        with pytest.raises(GalleryError, match=sentence):
+            open_gallery(tmp_path / name)

@@ -1,0 +1,141 @@
+"""A checkpoint folder: whole, altered, incomplete, renamed."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from builders import tiny_classes, tiny_model
+
+from concepthash.checkpoint import Checkpoint, load_model, read_checkpoint, rename_concepts, save_checkpoint
+from concepthash.encoder import Encoder
+from concepthash.errors import CheckpointError, ConfigError
+
+
+def test_a_saved_model_gives_the_same_codes_when_loaded(tmp_path: Path, images: torch.Tensor) -> None:
+    model = tiny_model()
+    loaded = load_model(save_checkpoint(tmp_path / "c", model, tiny_classes(), half=False))
+    torch.testing.assert_close(loaded(images).code_logits, model(images).code_logits, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(loaded.class_centers(), model.class_centers())
+
+
+def test_half_precision_files_are_half_as_large(tmp_path: Path) -> None:
+    sizes = [
+        (save_checkpoint(tmp_path / str(half), tiny_model(), tiny_classes(), half=half).path / "weights.safetensors")
+        .stat()
+        .st_size
+        for half in (True, False)
+    ]
+    assert sizes[0] < 0.6 * sizes[1]
+
+
+def test_everything_said_of_a_checkpoint_comes_back(checkpoint: Checkpoint) -> None:
+    again = read_checkpoint(checkpoint.path)
+    assert again == checkpoint
+    assert again.class_names == tiny_classes().names
+    assert again.classes == tiny_classes()
+    assert again.concept_names == ("concept 1", "concept 2")
+    assert len(again.fingerprint) == 64
+
+
+def test_altered_weights_are_refused(checkpoint: Checkpoint) -> None:
+    file = checkpoint.path / "weights.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(CheckpointError, match="were altered or cut short"):
+        load_model(read_checkpoint(checkpoint.path))
+
+
+def test_truncated_weights_are_refused(checkpoint: Checkpoint) -> None:
+    file = checkpoint.path / "weights.safetensors"
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match="were altered or cut short"):
+        load_model(read_checkpoint(checkpoint.path))
+
+
+def test_weights_of_another_size_are_named(checkpoint: Checkpoint) -> None:
+    config = dataclasses.replace(checkpoint.config, n_bits=16)
+    with pytest.raises(CheckpointError, match=r"wrong shape hash_head\.to_subcode\.weight"):
+        load_model(dataclasses.replace(checkpoint, config=config))
+
+
+@pytest.mark.parametrize("file", ["config.json", "classes.json", "weights.safetensors"])
+def test_a_missing_file_is_named(checkpoint: Checkpoint, file: str) -> None:
+    (checkpoint.path / file).unlink()
+    with pytest.raises(CheckpointError, match=file):
+        read_checkpoint(checkpoint.path)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("config.json", "{"),
+        ("config.json", "[]"),
+        ("config.json", '{"format": 99}'),
+        ("config.json", '{"format": 1, "weights_sha256": "0", "model": {"n_bits": 7, "n_concepts": 2}}'),
+        ("config.json", '{"format": 1, "weights_sha256": "0", "model": {"surprise": 1}}'),
+        ("classes.json", '{"text_encoder": "x", "classes": []}'),
+        ("classes.json", '{"classes": [{"name": "tern"}]}'),
+        ("concepts.json", '{"names": ["only one"]}'),
+        ("concepts.json", "\x00"),
+    ],
+)
+def test_a_file_that_makes_no_sense_is_refused_in_one_sentence(checkpoint: Checkpoint, file: str, content: str) -> None:
+    (checkpoint.path / file).write_text(content)
+    with pytest.raises(CheckpointError) as caught:
+        read_checkpoint(checkpoint.path)
+    assert "Traceback" not in str(caught.value)
+
+
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="There is no checkpoint folder 'nowhere'"):
+        read_checkpoint(tmp_path / "nowhere")
+
+
+def test_names_of_concepts_travel_with_the_folder(checkpoint: Checkpoint) -> None:
+    rename_concepts(checkpoint.path, [" head ", "wing"])
+    assert read_checkpoint(checkpoint.path).concept_names == ("head", "wing")
+    assert read_checkpoint(checkpoint.path).fingerprint == checkpoint.fingerprint
+
+
+@pytest.mark.parametrize("names", [["head"], ["head", " "], ["head", "HEAD"], ["head", "x" * 41]])
+def test_names_that_cannot_be_told_apart_are_refused(checkpoint: Checkpoint, names: list[str]) -> None:
+    with pytest.raises(ConfigError):
+        rename_concepts(checkpoint.path, names)
+    assert read_checkpoint(checkpoint.path).concept_names == ("concept 1", "concept 2")
+
+
+def test_the_encoder_takes_images_of_any_size(checkpoint: Checkpoint) -> None:
+    encoder = Encoder(checkpoint, "cpu")
+    random = np.random.default_rng(0)
+    images = [random.integers(0, 255, size, dtype=np.uint8) for size in ((1, 1, 3), (50, 300, 3), (96, 128, 3))]
+    logits = encoder.code_logits(images)
+    assert logits.shape == (3, 8)
+    for image, row in zip(images, logits, strict=True):
+        explanation = encoder.explain(image)
+        np.testing.assert_allclose(explanation.code_logits, row, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(explanation.concept_maps.sum(axis=(1, 2)), 1, rtol=1e-5)
+    assert encoder.code_logits([]).shape == (0, 8)
+    assert encoder.class_centers.shape == (5, 8)
+
+
+def test_a_bit_that_does_not_exist_is_refused(checkpoint: Checkpoint) -> None:
+    encoder = Encoder(checkpoint, "cpu")
+    image = np.zeros((20, 20, 3), np.uint8)
+    np.testing.assert_allclose(encoder.bit_map(image, 7).sum(), 1, rtol=1e-5)
+    with pytest.raises(ConfigError, match="bits 0 to 7"):
+        encoder.bit_map(image, 8)
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda:99" if not torch.cuda.is_available() else "gpu"])
+def test_a_device_that_is_not_there_is_refused(checkpoint: Checkpoint, device: str) -> None:
+    with pytest.raises(ConfigError, match="device"):
+        Encoder(checkpoint, device)
+
+
+def test_a_config_holds_no_surprises(checkpoint: Checkpoint) -> None:
+    stored = json.loads((checkpoint.path / "config.json").read_text())
+    assert set(stored) == {"format", "weights_sha256", "model"}

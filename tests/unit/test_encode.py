@@ -1,0 +1,350 @@
+"""Encoding folders into galleries: unreadable files, kills at any moment, and the command."""
+
+import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import duckdb
+import numpy as np
+import pytest
+from PIL import Image
+
+from concepthash import encode
+from concepthash.data import ImageTable, read_dataset
+from concepthash.encode import encode_table
+from concepthash.errors import ConfigError, DataError, GalleryError
+from concepthash.gallery import Gallery, open_gallery
+
+N_BITS, N_CONCEPTS = 12, 3
+
+
+class FakeEncoder:
+    """Code logits from an image's first pixel; remembers the number of each image it was given."""
+
+    transform_id = "squash-16x24"
+
+    def __init__(self) -> None:
+        backbone = SimpleNamespace(image_size=(16, 24))
+        config = SimpleNamespace(n_bits=N_BITS, n_concepts=N_CONCEPTS, backbone=backbone)
+        self.checkpoint = SimpleNamespace(fingerprint="f" * 64, name="fake", config=config)
+        self.numbers: list[int] = []
+        self.batches: list[int] = []
+
+    def code_logits(self, images: Sequence[np.ndarray]) -> np.ndarray:
+        assert all(image.shape == (16, 24, 3) and image.dtype == np.uint8 for image in images)
+        numbers = [int(image[0, 0, 0]) for image in images]
+        self.numbers += numbers
+        self.batches.append(len(images))
+        return np.stack([np.random.default_rng(n).standard_normal(N_BITS) for n in numbers]).astype(np.float32)
+
+
+def make_photos(folder: Path, n: int = 11, bad: Sequence[int] = ()) -> ImageTable:
+    """Make one-colored images in two classes; the red of image i is i."""
+    for number in range(n):
+        path = folder / f"class_{2 * number // n}" / f"{number:03}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if number in bad:
+            path.write_bytes(b"not an image")
+        else:
+            Image.new("RGB", (40 + number, 30), (number, 80, 160)).save(path)
+    return read_dataset(folder)
+
+
+def run(table: ImageTable, out: Path, encoder: Any = None, **options: Any) -> Gallery:
+    return encode_table(encoder or FakeEncoder(), table, out, **({"batch_size": 2, "progress": False} | options))
+
+
+def content(out: Path) -> dict[str, Any]:
+    """Everything in a gallery but the time it was made."""
+    with duckdb.connect(str(out / "gallery.duckdb"), read_only=True) as database:
+        tables = {
+            name: database.execute(f"SELECT * FROM {name} ORDER BY ALL").fetchall()
+            for name in ("images", "skipped", "provenance")
+        }
+    tables["provenance"] = [row for row in tables["provenance"] if row[0] != "created"]
+    files = {str(p.relative_to(out)): p.read_bytes() for p in sorted((out / "thumbnails").rglob("*.webp"))}
+    return tables | files
+
+
+def test_a_folder_becomes_a_gallery_in_the_order_of_the_table(tmp_path: Path) -> None:
+    table, encoder = make_photos(tmp_path / "photos"), FakeEncoder()
+    gallery = run(table, tmp_path / "gallery", encoder)
+    assert gallery.image_ids == table.image_ids
+    assert gallery.class_names == ("class 0", "class 1")
+    np.testing.assert_array_equal(gallery.labels, table.labels)
+    assert encoder.numbers == list(range(11))
+    assert encoder.batches == [2, 2, 2, 2, 2, 1]
+    expected = np.stack([np.random.default_rng(n).standard_normal(N_BITS) for n in range(11)]).astype(np.float32)
+    np.testing.assert_array_equal(gallery.code_logits, expected)
+    assert gallery.sizes[3].tolist() == [43, 30]
+    assert gallery.image_path(3) == table.paths[3]
+    assert gallery.skipped == ()
+
+
+def test_the_split_is_kept(tmp_path: Path) -> None:
+    for split, number in (("train", 1), ("test", 2)):
+        (tmp_path / "photos" / split / "wren").mkdir(parents=True)
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / "photos" / split / "wren" / "a.png")
+    run(read_dataset(tmp_path / "photos"), tmp_path / "gallery")
+    assert [row[8] for row in content(tmp_path / "gallery")["images"]] == ["test", "train"]
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((1000, 500), (256, 128)), ((300, 900), (85, 256)), ((40, 20), (40, 20)), ((1, 1), (1, 1))]
+)
+def test_thumbnails_are_webp_with_a_longer_side_of_256_and_never_enlarged(
+    tmp_path: Path, size: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", size, (7, 200, 100)).save(tmp_path / "photos/a.png")
+    gallery = run(read_dataset(tmp_path / "photos"), tmp_path / "gallery")
+    with Image.open(gallery.thumbnail_path(0)) as thumbnail:
+        assert (thumbnail.format, thumbnail.size) == ("WEBP", expected)
+        pixel = np.array(thumbnail.convert("RGB"))[0, 0].astype(int)
+    assert np.abs(pixel - (7, 200, 100)).max() < 12
+
+
+def test_unreadable_files_are_skipped_and_listed(tmp_path: Path) -> None:
+    table = make_photos(tmp_path / "photos", bad=(0, 4, 5, 10))
+    gallery = run(table, tmp_path / "gallery")
+    assert gallery.image_ids == tuple(table.image_ids[i] for i in (1, 2, 3, 6, 7, 8, 9))
+    assert [entry.path for entry in gallery.skipped] == [table.image_ids[i] for i in (0, 4, 5, 10)]
+    assert "not an image" in gallery.skipped[0].reason
+
+
+def test_nothing_readable_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+    table = make_photos(tmp_path / "photos", n=3, bad=(0, 1, 2))
+    with pytest.raises(DataError, match="No image could be read, out of 3"):
+        run(table, tmp_path / "gallery")
+    with pytest.raises(DataError, match="has no images"):
+        run(table.subset(np.array([], dtype=np.int64)), tmp_path / "gallery")
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+def test_a_file_name_that_is_no_text_is_stored_spelled_out(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    odd = os.fsdecode(os.fsencode(tmp_path / "photos") + b"/caf\xe9.png")
+    try:
+        Image.new("RGB", (8, 8)).save(odd, "PNG")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    gallery = run(read_dataset(tmp_path / "photos"), tmp_path / "gallery")
+    assert gallery.image_paths == ("caf\\udce9.png",)
+    assert gallery.image_path(0) is None
+
+
+def test_a_gallery_inside_the_folder_of_images_is_refused(tmp_path: Path) -> None:
+    table = make_photos(tmp_path / "photos", n=2)
+    for out in (tmp_path / "photos", tmp_path / "photos/gallery"):
+        with pytest.raises(GalleryError, match="inside the folder of the images"):
+            run(table, out)
+
+
+def test_a_batch_size_below_one_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="batch size is 0"):
+        run(make_photos(tmp_path / "photos", n=2), tmp_path / "gallery", batch_size=0)
+
+
+def test_an_error_of_the_model_leaves_what_is_stored_for_the_next_run(tmp_path: Path) -> None:
+    class Failing(FakeEncoder):
+        def code_logits(self, images: Sequence[np.ndarray]) -> np.ndarray:
+            if len(self.numbers) >= 4:
+                raise RuntimeError("out of memory")
+            return super().code_logits(images)
+
+    table, encoder = make_photos(tmp_path / "photos", bad=(3,)), FakeEncoder()
+    with pytest.raises(RuntimeError):
+        run(table, tmp_path / "gallery", Failing())
+    assert len(run(table, tmp_path / "gallery", encoder)) == 10
+    assert encoder.numbers == [6, 7, 8, 9, 10]
+
+
+def test_a_full_disk_is_said_and_the_next_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write_until_full(path: Path, data: bytes) -> int:
+        if path.name == "6.webp":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        with path.open("wb") as file:
+            return file.write(data)
+
+    table, encoder = make_photos(tmp_path / "photos"), FakeEncoder()
+    with monkeypatch.context() as patch, pytest.raises(GalleryError, match=r"disk is full.*already stored"):
+        patch.setattr(Path, "write_bytes", write_until_full)
+        run(table, tmp_path / "gallery")
+    with pytest.raises(GalleryError, match="unfinished"):
+        open_gallery(tmp_path / "gallery")
+    run(table, tmp_path / "gallery", encoder)
+    assert encoder.numbers == [6, 7, 8, 9, 10]
+    run(table, tmp_path / "unbroken")
+    assert content(tmp_path / "gallery") == content(tmp_path / "unbroken")
+
+
+KILLED = """
+import os, shutil, signal, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[5])
+from test_encode import FakeEncoder, encode_table, read_dataset
+from concepthash.gallery import partial, store
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def die_in(owner, name, call=1, after=False):
+    real, calls = getattr(owner, name), []
+    def patched(*args, **options):
+        calls.append(args)
+        if len(calls) == call and not after:
+            die()
+        result = real(*args, **options)
+        if len(calls) == call:
+            die()
+        return result
+    setattr(owner, name, patched)
+
+moments = {
+    "before the database has its tables": lambda: die_in(store, "create"),
+    "before the database has its name": lambda: die_in(os, "rename"),
+    "before the first image": lambda: die_in(FakeEncoder, "code_logits"),
+    "with a batch's first thumbnail written": lambda: die_in(Path, "write_bytes", 5, after=True),
+    "inside a transaction": lambda: die_in(store, "insert", 5, after=True),
+    "after some commits": lambda: die_in(FakeEncoder, "code_logits", 4),
+    "after all commits": lambda: die_in(store.GalleryWriter, "finish"),
+    "with all marked complete": lambda: die_in(partial.PartialFolder, "publish"),
+    "just before it has its name": lambda: die_in(os, "rename", 3 if sys.argv[4] == "True" else 2),
+    "just after it has its name": lambda: die_in(os, "rename", 3 if sys.argv[4] == "True" else 2, after=True),
+    "with the replaced gallery half deleted": lambda: die_in(shutil, "rmtree"),
+}
+moments[sys.argv[3]]()
+table = read_dataset(sys.argv[1])
+encode_table(FakeEncoder(), table, sys.argv[2], batch_size=2, progress=False, overwrite=sys.argv[4] == "True")
+"""
+MOMENTS = {  # images and unreadable files that are stored by then
+    "before the database has its tables": 0,
+    "before the database has its name": 0,
+    "before the first image": 0,
+    "with a batch's first thumbnail written": 4,
+    "inside a transaction": 4,
+    "after some commits": 6,
+    "after all commits": 11,
+    "with all marked complete": 11,
+    "just before it has its name": 11,
+    "just after it has its name": 11,
+    "with the replaced gallery half deleted": 11,
+}
+COMPLETE = ("just after it has its name", "with the replaced gallery half deleted")
+
+
+def kill_at(moment: str, photos: Path, out: Path, overwrite: bool) -> None:
+    arguments = [str(photos), str(out), moment, str(overwrite), str(Path(__file__).parent)]
+    killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True, text=True, timeout=120)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kills with a POSIX signal")
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_run_killed_at_any_moment_leaves_the_old_state_and_is_resumed(
+    tmp_path: Path, moment: str, overwrite: bool
+) -> None:
+    table, out = make_photos(tmp_path / "photos", bad=(7,)), tmp_path / "gallery"
+    run(table, tmp_path / "unbroken")
+    if overwrite:
+        run(table.subset(np.arange(3)), out)
+    kill_at(moment, tmp_path / "photos", out, overwrite)
+
+    if moment in COMPLETE:
+        assert len(open_gallery(out)) == 10
+    elif overwrite:
+        assert len(open_gallery(out)) == 3
+    else:
+        with pytest.raises(GalleryError, match="unfinished"):
+            open_gallery(out)
+
+    encoder = FakeEncoder()
+    run(table, out, encoder, overwrite=overwrite or moment in COMPLETE)
+    first = 0 if moment in COMPLETE else MOMENTS[moment]
+    assert encoder.numbers == [n for n in range(first, 11) if n != 7]
+    assert content(out) == content(tmp_path / "unbroken")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["gallery", "photos", "unbroken"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kills with a POSIX signal")
+def test_a_gallery_killed_between_the_renames_comes_back_for_the_next_writer(tmp_path: Path) -> None:
+    table, out = make_photos(tmp_path / "photos"), tmp_path / "gallery"
+    run(table.subset(np.arange(3)), out)
+    kill_at("just before it has its name", tmp_path / "photos", out, True)
+    assert not out.exists()
+    with pytest.raises(GalleryError, match="already a gallery"):
+        run(table, out)
+    assert out.exists() and len(open_gallery(out)) == 3
+    shutil.rmtree(tmp_path / "gallery.partial")
+    assert len(run(table, out, overwrite=True)) == 11
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.setattr(encode, "_load_encoder", lambda checkpoint, device: FakeEncoder())
+    out = str(tmp_path / "gallery")
+    return ["--checkpoint", "c", "--data", str(tmp_path / "photos"), "--out", out, "--batch-size", "4"]
+
+
+def test_the_command_prints_one_json_object(
+    tmp_path: Path, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_photos(tmp_path / "photos", bad=(2,))
+    assert encode.main([*command, "--json"]) == 0
+    output = capsys.readouterr()
+    summary = json.loads(output.out)
+    assert (summary["n_encoded"], summary["n_resumed"], summary["n_skipped"]) == (10, 0, 1)
+    assert summary["out"] == str(tmp_path / "gallery")
+    assert summary["seconds"] > 0 and summary["images_per_second"] > 0
+    assert summary["skipped"][0]["path"] == "class_0/002.png"
+    assert "11/11" in output.err
+
+
+def test_the_command_lists_skipped_files_at_the_end(
+    tmp_path: Path, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_photos(tmp_path / "photos", bad=(2, 3))
+    assert encode.main([*command, "--quiet"]) == 0
+    output = capsys.readouterr()
+    lines = output.out.splitlines()
+    assert [line.split(":")[0] for line in lines[:2]] == ["skipped class_0/002.png", "skipped class_0/003.png"]
+    assert "9 images encoded" in lines[2]
+    assert output.err == ""
+
+
+def test_the_command_says_what_is_wrong_in_one_sentence(
+    tmp_path: Path, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert encode.main(command) == 2
+    assert "does not exist" in capsys.readouterr().err
+    make_photos(tmp_path / "photos", n=3)
+    assert encode.main([*command, "--quiet"]) == 0
+    capsys.readouterr()
+    assert encode.main([*command, "--quiet"]) == 2
+    output = capsys.readouterr()
+    assert "already a gallery" in output.err and len(output.err.splitlines()) == 1
+    assert output.out == ""
+    assert encode.main([*command, "--quiet", "--overwrite"]) == 0
+
+
+def test_an_interrupted_command_says_that_it_can_go_on(
+    tmp_path: Path, command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object) -> np.ndarray:
+        raise KeyboardInterrupt
+
+    make_photos(tmp_path / "photos", n=3)
+    with monkeypatch.context() as patch:
+        patch.setattr(FakeEncoder, "code_logits", interrupt)
+        assert encode.main([*command, "--quiet"]) == 130
+    assert "run the same command again" in capsys.readouterr().err
+    assert encode.main([*command, "--quiet"]) == 0

@@ -1,0 +1,94 @@
+"""Who may import whom: each layer knows only what stands left of it."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+ALLOWED = {  # module or package -> what it may import of ours
+    "concepthash": {"concepthash"},
+    "explorer.records": set(),
+    "explorer.session": set(),
+    "explorer.settings": set(),
+    "explorer.services": {"explorer.services", "explorer.records", "explorer.settings", "explorer.session", "concepthash"},
+    "explorer.render": {"explorer.render", "explorer.records", "explorer.session"},
+    "explorer.views": {"explorer.services", "explorer.render", "explorer.records", "explorer.session", "explorer.views"},
+    "explorer.ui": {"explorer.views", "explorer.render", "explorer.services", "explorer.session", "explorer.settings"},
+    "app": {"explorer.ui", "explorer.services", "explorer.settings", "explorer.records", "concepthash"},
+}
+RANKS = [  # concepthash: a module imports from the ranks above it or its own
+    {"errors", "config", "codes", "metrics", "localization", "data"},
+    {"adapters", "backbones", "concept_tokens", "hash_head", "language", "stems"},
+    {"model"},
+    {"attribution", "losses", "checkpoint"},
+    {"encoder", "card"},
+    {"feature_cache", "gallery"},
+    {"encode", "evaluate"},
+    {"train"},
+]
+SOURCES = sorted(p for folder in ("concepthash", "explorer") for p in (ROOT / folder).rglob("*.py")) + [ROOT / "app.py"]
+
+
+def module_name(file: Path) -> str:
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports_of(file: Path) -> Iterator[str]:
+    package = module_name(file).split(".") if file.name == "__init__.py" else module_name(file).split(".")[:-1]
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            prefix = ".".join([*base, *([node.module] if node.module else [])])
+            yield from (f"{prefix}.{alias.name}" for alias in node.names)
+
+
+def is_within(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=module_name)
+def test_a_layer_imports_only_what_stands_left_of_it(file: Path) -> None:
+    name = module_name(file)
+    layer = next((layer for layer in ALLOWED if is_within(name, layer)), None)
+    for imported in imports_of(file):
+        if is_within(imported, "concepthash") or is_within(imported, "explorer"):
+            allowed = ALLOWED[layer] if layer else {"concepthash", "explorer"}
+            assert any(is_within(imported, package) for package in allowed), f"{name} imports {imported}"
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=module_name)
+def test_gradio_is_used_by_views_and_the_page_only(file: Path) -> None:
+    name = module_name(file)
+    if any(is_within(name, place) for place in ("explorer.views", "explorer.ui", "explorer.api", "app")):
+        return
+    assert not [i for i in imports_of(file) if is_within(i, "gradio")], f"{name} imports gradio"
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "explorer" / "views").glob("*.py")), ids=module_name)
+def test_a_tab_never_imports_another_tab(file: Path) -> None:
+    tabs = {"explorer.views.explain", "explorer.views.match"} - {module_name(file)}
+    if file.name != "__init__.py":
+        assert not [i for i in imports_of(file) for tab in tabs if is_within(i, tab)]
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "concepthash").rglob("*.py")), ids=module_name)
+def test_imports_inside_concepthash_run_one_way(file: Path) -> None:
+    name = module_name(file)
+    if name == "concepthash":
+        return
+    rank = {part: i for i, parts in enumerate(RANKS) for part in parts}
+    own = name.split(".")[1]
+    for imported in imports_of(file):
+        if imported.startswith("concepthash.") and imported.split(".")[1] in rank:
+            assert rank[imported.split(".")[1]] <= rank[own], f"{name} imports {imported}"
+
+
+def test_only_settings_reads_the_environment() -> None:
+    readers = [module_name(f) for f in SOURCES if "os.environ" in f.read_text() or "getenv" in f.read_text()]
+    assert set(readers) <= {"explorer.settings", "app"}, readers

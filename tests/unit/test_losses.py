@@ -1,0 +1,115 @@
+"""Every loss term against a formula written out by hand."""
+
+import math
+
+import pytest
+import torch
+from builders import tiny_config, tiny_model
+from torch import Tensor
+
+from concepthash.config import LOSS_PRESETS, LossConfig
+from concepthash.losses import (
+    classification_loss,
+    concept_discrimination_loss,
+    concept_spatial_diversity_loss,
+    grounding_loss,
+    loss_terms,
+    quantization_loss,
+    total_loss,
+)
+
+
+def by_hand(vectors: Tensor, centers: Tensor, labels: Tensor, scale: float, margin: float) -> float:
+    terms = []
+    for vector, label in zip(vectors, labels.tolist(), strict=True):
+        cosines = [float(vector @ c / vector.norm() / c.norm()) for c in centers]
+        cosines[label] -= margin
+        terms.append(-math.log(math.exp(scale * cosines[label]) / sum(math.exp(scale * c) for c in cosines)))
+    return sum(terms) / len(terms)
+
+
+@pytest.fixture
+def tensors() -> tuple[Tensor, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    codes, centers = torch.randn(4, 6, generator=generator), torch.randn(3, 6, generator=generator)
+    return codes, centers, torch.tensor([0, 2, 1, 1])
+
+
+def test_classification_is_a_cosine_cross_entropy_with_margin(tensors: tuple[Tensor, Tensor, Tensor]) -> None:
+    codes, centers, labels = tensors
+    assert float(classification_loss(codes, centers, labels)) == pytest.approx(by_hand(*tensors, 8.0, 0.2), rel=1e-5)
+
+
+def test_quantization_compares_with_signs_and_moves_no_center(tensors: tuple[Tensor, Tensor, Tensor]) -> None:
+    codes, centers, labels = tensors
+    codes, centers = codes.requires_grad_(), centers.requires_grad_()
+    loss = quantization_loss(codes, centers, labels)
+    assert float(loss.detach()) == pytest.approx(by_hand(codes.detach(), centers.detach().sign(), labels, 8.0, 0.2), rel=1e-5)
+    loss.backward()
+    assert codes.grad is not None
+    assert centers.grad is None
+
+
+@pytest.mark.parametrize(("margin_on", "margins"), [("all", (0.2, 0.2)), ("first", (0.2, 0.0))])
+def test_concept_discrimination_averages_concepts_with_their_margins(margin_on: str, margins: tuple[float, ...]) -> None:
+    generator = torch.Generator().manual_seed(1)
+    z, offset = torch.randn(4, 2, 6, generator=generator), torch.randn(2, 6, generator=generator)
+    centroids, labels = torch.randn(3, 6, generator=generator), torch.tensor([0, 2, 1, 1])
+    expected = sum(by_hand(z[:, m] + offset[m], centroids, labels, 8.0, margins[m]) for m in range(2)) / 2
+    got = concept_discrimination_loss(z, offset, centroids, labels, margin_on=margin_on)
+    assert float(got) == pytest.approx(expected, rel=1e-5)
+
+
+def test_spatial_diversity_is_one_for_equal_and_zero_for_disjoint_maps() -> None:
+    same = torch.rand(2, 1, 3, 4).expand(2, 3, 3, 4)
+    assert float(concept_spatial_diversity_loss(same)) == pytest.approx(1.0)
+    disjoint = torch.eye(12)[:3].view(1, 3, 3, 4)
+    assert float(concept_spatial_diversity_loss(disjoint)) == 0.0
+
+
+def test_spatial_diversity_of_a_single_concept_is_zero_and_not_nan() -> None:
+    assert float(concept_spatial_diversity_loss(torch.rand(2, 1, 3, 4))) == 0.0
+
+
+def test_grounding_reads_the_patches_under_the_map() -> None:
+    generator = torch.Generator().manual_seed(1)
+    patches, centroids = torch.randn(2, 4, 6, generator=generator), torch.randn(3, 6, generator=generator)
+    maps = torch.rand(2, 2, 2, 2, generator=generator)
+    evidence = torch.einsum("bmn,bnd->bmd", maps.flatten(2), patches).flatten(0, 1)
+    expected = by_hand(evidence, centroids, torch.tensor([0, 0, 2, 2]), 8.0, 0.2)
+    assert float(grounding_loss(maps, patches, centroids, torch.tensor([0, 2]))) == pytest.approx(expected, rel=1e-5)
+
+
+def test_grounding_prefers_the_patch_that_tells_the_class() -> None:
+    centroids = torch.eye(2)
+    patches = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]])  # the first patch speaks for class 0
+    on, off = torch.tensor([[[[0.9, 0.1]]]]), torch.tensor([[[[0.1, 0.9]]]])
+    label = torch.tensor([0])
+    assert grounding_loss(on, patches, centroids, label) < grounding_loss(off, patches, centroids, label)
+
+
+@pytest.mark.parametrize("preset", sorted(LOSS_PRESETS))
+def test_every_preset_gives_its_weighted_sum_and_a_gradient_where_it_should(preset: str, images: Tensor) -> None:
+    config, model = LOSS_PRESETS[preset], tiny_model().train()
+    output = model(images, n_attention=2)
+    terms = loss_terms(model, output, torch.tensor([0, 1, 2]), config)
+    expected = sum(getattr(config, f"{name}_weight") * float(term.detach()) for name, term in terms.items())
+    total = total_loss(terms, config)
+    assert float(total.detach()) == pytest.approx(expected, rel=1e-5)
+    total.backward()
+    assert ("csd" in terms) == (config.csd_weight > 0)
+    assert (model.ground_centroids.grad is not None) == (config.ground_weight > 0)
+    assert all(p.grad is None for p in model.backbone.frozen_stem.parameters())
+
+
+def test_diversity_on_the_rollout_reaches_every_block(images: Tensor) -> None:
+    model = tiny_model().train()
+    config = LossConfig(clf_weight=0, quan_weight=0, cd_weight=0, csd_weight=1, csd_map="rollout")
+    total_loss(loss_terms(model, model(images, n_attention=2), torch.tensor([0, 1, 2]), config), config).backward()
+    assert all(block.attn.qkv.weight.grad.abs().sum() > 0 for block in model.backbone.blocks)
+
+
+def test_one_concept_trains_with_the_paper_preset(images: Tensor) -> None:
+    model = tiny_model(tiny_config(n_concepts=1)).train()
+    terms = loss_terms(model, model(images, n_attention=1), torch.tensor([0, 1, 2]), LOSS_PRESETS["paper"])
+    assert math.isfinite(float(total_loss(terms, LOSS_PRESETS["paper"]).detach()))

@@ -1,0 +1,129 @@
+"""The network: shapes, who owns which bits, what trains, and equality with the plain transformer."""
+
+import pytest
+import timm
+import torch
+from builders import tiny_classes, tiny_config, tiny_model
+from torch import Tensor
+
+from concepthash.adapters import AdaptedBlock
+from concepthash.backbones import build_backbone
+from concepthash.config import BackboneConfig, ModelConfig
+from concepthash.errors import ConfigError
+from concepthash.model import ConceptHash
+
+PURE = BackboneConfig(name="vit_tiny_patch16_224", image_size=(32, 48), adapter_dim=8)
+
+
+def pure_model(**changes: object) -> ConceptHash:
+    torch.manual_seed(0)
+    return ConceptHash(tiny_config(backbone=PURE, centers="learnable", text_dim=0, **changes)).eval()
+
+
+def test_forward_gives_the_shapes_of_the_paper(model: ConceptHash, images: Tensor) -> None:
+    output = model(images, n_attention=1)
+    assert output.code_logits.shape == (3, 8)
+    assert output.concept_embeddings.shape == (3, 2, 32)
+    assert output.patch_tokens.shape == (3, 12, 32)
+    assert [a.shape for a in output.attention] == [(3, 4, 14, 14)]
+    assert model.class_centers().shape == (5, 8)
+
+
+def test_attention_rows_sum_to_one(model: ConceptHash, images: Tensor) -> None:
+    for attention in model(images, n_attention=2).attention:
+        torch.testing.assert_close(attention.sum(dim=-1), torch.ones(3, 4, 14))
+
+
+def test_a_concept_owns_its_own_bits_and_no_others(model: ConceptHash) -> None:
+    embeddings = torch.randn(3, 2, 32)
+    changed = embeddings.clone()
+    changed[:, 1] += 1
+    difference = (model.hash_head(embeddings) - model.hash_head(changed)).abs()
+    assert (difference[:, :4] == 0).all()
+    assert (difference[:, 4:] > 0).all()
+
+
+def test_features_then_forward_equals_forward(model: ConceptHash, images: Tensor) -> None:
+    features = model.backbone.stem(images)
+    torch.testing.assert_close(model.forward_features(features).code_logits, model(images).code_logits)
+
+
+def test_the_stem_never_trains_nor_moves_its_statistics(images: Tensor) -> None:
+    model = tiny_model().train()
+    before = {name: t.clone() for name, t in model.backbone.frozen_stem.state_dict().items()}
+    model(images).code_logits.sum().backward()
+    assert all(not p.requires_grad for p in model.backbone.frozen_stem.parameters())
+    assert all(torch.equal(before[name], t) for name, t in model.backbone.frozen_stem.state_dict().items())
+
+
+def test_a_pure_transformer_has_cls_and_concepts_behind_the_patches() -> None:
+    output = pure_model()(torch.randn(2, 3, 32, 48), n_attention=12)
+    assert output.patch_tokens.shape == (2, 6, 192)
+    assert output.attention[0].shape == (2, 3, 1 + 6 + 2, 1 + 6 + 2)
+    assert pure_model().grid_size == (2, 3)
+
+
+def test_fresh_adapters_change_nothing() -> None:
+    adapted = pure_model()
+    plain = timm.create_model(PURE.name, num_classes=0, img_size=PURE.image_size).eval()
+    state = {k.replace(".block.", "."): v for k, v in adapted.backbone.vit.state_dict().items() if "adapter" not in k}
+    plain.load_state_dict(state, strict=False)
+    images = torch.randn(2, 3, 32, 48)
+    tokens = plain.norm_pre(plain._pos_embed(plain.patch_embed(images)))
+    tokens = torch.cat([tokens, adapted.concept_tokens().expand(2, -1, -1)], dim=1)
+    torch.testing.assert_close(adapted(images).concept_embeddings, plain.blocks(tokens)[:, -2:])
+
+
+def test_with_adapters_the_transformer_is_frozen_and_the_adapters_are_not() -> None:
+    trained = {name for name, p in pure_model().named_parameters() if p.requires_grad}
+    assert not [name for name in trained if name.startswith("backbone") and "adapter" not in name]
+    assert len([name for name in trained if "adapter" in name]) == 12 * 2 * 7
+
+
+def test_adapters_of_the_papers_size_have_its_number_of_parameters() -> None:
+    block = timm.create_model("vit_base_patch32_clip_quickgelu_224", num_classes=0).blocks[0]
+    adapted = AdaptedBlock(block, 768, 384)
+    per_block = sum(p.numel() for p in adapted.parameters() if p.requires_grad)
+    assert 12 * per_block == 14_220_312  # method reference, section A.4
+
+
+def test_generated_tokens_are_the_same_for_every_image_and_still_when_evaluating() -> None:
+    model = pure_model(prompt_generator=True)
+    assert model.concept_tokens().shape == (2, 192)
+    torch.testing.assert_close(model.concept_tokens(), model.concept_tokens())
+
+
+@pytest.mark.parametrize("centers", ["language", "learnable", "random"])
+def test_every_kind_of_center_trains_as_it_should(centers: str) -> None:
+    config = tiny_config(centers=centers, text_dim=8 if centers == "language" else 0)
+    model = tiny_model(config)
+    trained = [name for name, p in model.class_centers.named_parameters() if p.requires_grad]
+    assert bool(trained) == (centers != "random")
+
+
+def test_signed_text_features_are_signs() -> None:
+    model = tiny_model(tiny_config(center_input="sign"))
+    assert set(model.class_centers.text_features.unique().tolist()) <= {-1.0, 1.0}
+
+
+@pytest.mark.parametrize(
+    ("build", "says"),
+    [
+        (lambda: ModelConfig(n_concepts=3, n_bits=64, text_dim=8), "64 bits do not split over 3 concepts"),
+        (lambda: ModelConfig(n_concepts=0), "n_concepts is 0"),
+        (lambda: ModelConfig(centers="magic"), "centers is 'magic'"),
+        (lambda: ModelConfig(), "need text features"),
+        (lambda: BackboneConfig(width=30, n_heads=4), "does not split over 4 heads"),
+        (lambda: BackboneConfig(image_size=(8, 8)), "at least 16 pixels"),
+        (lambda: ConceptHash(tiny_config(), None), "Text features of shape 5x8 are needed, got none"),
+        (lambda: build_backbone(BackboneConfig(name="no_such_model")), "'no_such_model' is not a VisionTransformer that timm can make"),
+        (lambda: build_backbone(BackboneConfig(name="resnet18")), "VisionTransformer"),
+    ],
+)
+def test_a_configuration_that_cannot_work_is_refused(build: object, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        build()  # type: ignore[operator]
+
+
+def test_classes_of_the_fixture_fit_the_model() -> None:
+    assert len(tiny_classes().names) == tiny_config().n_classes
