@@ -7,11 +7,13 @@ __all__ = ["ConceptTokens", "GeneratedConceptTokens"]
 
 
 class ConceptTokens(nn.Module):
-    """Free concept tokens V of shape (M, D), drawn from 0.02 · N(0, 1) like the tokens of the backbone."""
+    """Free concept tokens V of shape (M, D), drawn from N(0, 1): small ones would be drowned by the first block's
+    output, which is the same for all of them, and stay alike.
+    """
 
     def __init__(self, n_concepts: int, width: int) -> None:
         super().__init__()
-        self.concept_tokens = nn.Parameter(0.02 * torch.randn(n_concepts, width))
+        self.concept_tokens = nn.Parameter(torch.randn(n_concepts, width))
 
     def forward(self) -> Tensor:
         """V, (M, D)."""

@@ -12,6 +12,7 @@ __all__ = [
     "classification_loss",
     "concept_discrimination_loss",
     "concept_spatial_diversity_loss",
+    "evidence_loss",
     "grounding_loss",
     "loss_terms",
     "quantization_loss",
@@ -89,39 +90,50 @@ def concept_spatial_diversity_loss(concept_maps: Tensor) -> Tensor:
     return (maps[:, first] * maps[:, second]).sum(dim=2).mean()
 
 
-def grounding_loss(
-    concept_maps: Tensor,
-    patch_tokens: Tensor,
-    centroids: Tensor,
-    labels: Tensor,
-    *,
-    scale: float = 8.0,
-    margin: float = 0.2,
-) -> Tensor:
-    """L_ground: the patches that a concept looks at, averaged by its map, must tell the class by themselves.
+def evidence_loss(patch_logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of the patches' mean vote: trains the patch classifier that `grounding_loss` reads.
 
-    L_cd rewards what a concept token *knows*, and blocks carry that to it from anywhere, so L_csd can be satisfied by
-    looking away from the object. This term rewards where the token *looks*: it reads the patch tokens before any of
-    them has seen another one. It is this project's own term, not in the paper.
+    Parameters
+    ----------
+    patch_logits
+        (B, N, C), each patch token's logits before it has seen another patch.
+    labels
+        (B,) class indices.
+    """
+    return cross_entropy(patch_logits.mean(dim=1), labels)
+
+
+def grounding_loss(concept_maps: Tensor, patch_logits: Tensor, labels: Tensor) -> Tensor:
+    """L_ground: every concept must look where patches speak for the class; this project's own term, not the paper's.
+
+    L_cd rewards what a concept token *knows*, and blocks carry that to it from anywhere, so that L_csd can be
+    satisfied by looking away from the object. This term rewards where the token *looks*: minus the log of its map's
+    mass on the class activation map of the true class, scaled to [0, 1].
 
     Parameters
     ----------
     concept_maps
         (B, M, h, w), each summing to 1.
-    patch_tokens
-        (B, N, D) as they enter the first block.
-    centroids
-        (C, D), shared by all concepts.
+    patch_logits
+        (B, N, C); no gradient goes back through them.
+    labels
+        (B,) class indices.
+
+    References
+    ----------
+    Class activation map: Zhou, Khosla, Lapedriza, Oliva, Torralba, CVPR 2016.
     """
-    evidence = concept_maps.flatten(2) @ patch_tokens  # (B, M, D)
-    cosine = normalize(evidence, dim=2) @ normalize(centroids, dim=1).T  # (B, M, C)
-    return _margin_cross_entropy(cosine.flatten(0, 1), labels.repeat_interleave(cosine.shape[1]), scale, margin)
+    votes = patch_logits.detach().gather(2, labels[:, None, None].expand(-1, patch_logits.shape[1], 1))  # (B, N, 1)
+    low, high = votes.amin(dim=1, keepdim=True), votes.amax(dim=1, keepdim=True)
+    evidence = (votes - low) / (high - low).clamp(min=1e-6)
+    mass = (concept_maps.flatten(2) @ evidence).squeeze(2)  # (B, M)
+    return -mass.clamp(min=1e-6).log().mean()
 
 
 def loss_terms(
     model: ConceptHash, output: ConceptHashOutput, labels: Tensor, config: LossConfig
 ) -> dict[str, Tensor]:
-    """Every term whose weight is not 0, unweighted, by name: clf, quan, cd, csd, ground."""
+    """Every term whose weight is not 0, unweighted, by name: clf, quan, cd, csd, evidence and ground."""
     centers = model.class_centers()  # (C, K)
     cosine = {"scale": config.scale, "margin": config.margin}
     terms = {}
@@ -144,13 +156,16 @@ def loss_terms(
     if config.csd_weight:
         terms["csd"] = concept_spatial_diversity_loss(maps)
     if config.ground_weight:
-        terms["ground"] = grounding_loss(maps, output.patch_tokens, model.ground_centroids, labels, **cosine)
+        patch_logits = model.patch_classifier(output.patch_tokens)  # (B, N, C)
+        terms["evidence"] = evidence_loss(patch_logits, labels)
+        terms["ground"] = grounding_loss(maps, patch_logits, labels)
     return terms
 
 
 def total_loss(terms: dict[str, Tensor], config: LossConfig) -> Tensor:
     """The sum of the terms, each times its weight."""
-    return torch.stack([getattr(config, f"{name}_weight") * term for name, term in terms.items()]).sum()
+    weights = vars(config) | {"evidence_weight": 1.0}  # the patch classifier trains at its own, fixed pace
+    return torch.stack([weights[f"{name}_weight"] * term for name, term in terms.items()]).sum()
 
 
 def _margin_cross_entropy(cosine: Tensor, labels: Tensor, scale: float, margin: float) -> Tensor:

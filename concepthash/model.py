@@ -58,7 +58,7 @@ class ConceptHash(nn.Module):
         self.class_centers = ClassCenters(config, class_text_features)
         self.concept_offset = nn.Parameter(0.02 * torch.randn(config.n_concepts, width))  # E', used by L_cd only
         self.concept_centroids = nn.Parameter(torch.randn(config.n_classes, width))  # W of L_cd
-        self.ground_centroids = nn.Parameter(torch.randn(config.n_classes, width))  # U of L_ground
+        self.patch_classifier = nn.Linear(width, config.n_classes)  # used by L_ground only
         self._freeze()
 
     def _freeze(self) -> None:

@@ -43,12 +43,13 @@ def new_session(services: Services, checkpoint: str) -> Session:
 
 
 def _header(page: gr.Blocks, services: Services, session: gr.State) -> None:
+    info = services.info(services.default_model)
     with gr.Row(elem_id="ch-header"):
-        brand = surface(header(), elem_id="ch-brand", scale=1)
+        brand = surface(header(status_line(info)), elem_id="ch-brand", scale=1)
         model = gr.Dropdown(list(services.models.names), value=services.default_model, label="Model", container=False,
                             elem_id="ch-model", interactive=True, filterable=False, min_width=150, scale=0)
         surface(theme_switch(), elem_id="ch-theme", scale=0, min_width=36)
-    notice = gr.HTML(elem_id="ch-notice", apply_default_css=False)
+    notice = surface(gallery_notice(info), elem_id="ch-notice")
 
     @guarded(lambda message: (header(), in_place(message)))
     def show(now: Session) -> tuple[str, str]:

@@ -3,6 +3,8 @@
 import hashlib
 import os
 import tempfile
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from .cache import AnswerCache
 from .models import ModelShelf
 
 __all__ = ["GalleryShelf", "ShownGallery"]
+
+WAITS = 30  # seconds for another process that encodes the same examples
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,13 +78,15 @@ class GalleryShelf:
         return self._cache / f"examples-{fingerprint[:16]}-{_state_of(self._settings.examples)}"
 
     def _examples(self, name: str) -> Gallery:
+        """Open the encoded examples, or encode them; where another process is doing that, wait for it."""
         folder, encoder = self._example_folder(name), self._models.encoder(name)
-        if folder.is_dir():
-            try:
-                return open_gallery(folder, fingerprint=encoder.checkpoint.fingerprint)
-            except GalleryError:
-                pass  # an older or damaged copy of what can be made again in seconds
         table = read_image_folder(self._settings.examples)
+        for _ in range(WAITS):
+            with suppress(GalleryError):  # not there yet, or a damaged copy of what can be made again in seconds
+                return open_gallery(folder, fingerprint=encoder.checkpoint.fingerprint)
+            with suppress(GalleryError):
+                return encode_table(encoder, table, folder, progress=False, overwrite=True)
+            time.sleep(1)
         return encode_table(encoder, table, folder, progress=False, overwrite=True)
 
 

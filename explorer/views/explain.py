@@ -20,7 +20,7 @@ CHOICES = {"method": ("rollout", "raw", "gradient"), "head_fusion": ("mean", "ma
 def explain_tab(page: gr.Blocks, services: Services, session: gr.State, tabs: gr.Tabs) -> None:
     """Put the tab's content here and let it follow the session."""
     surface(guide(), elem_id="ch-guide")
-    panel = surface(elem_id="ch-explain", min_height=560)
+    panel = surface(elem_id="ch-explain")
 
     @guarded(in_place)
     def show(now: Session, request: gr.Request) -> Any:

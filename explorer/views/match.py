@@ -19,7 +19,7 @@ RANKS = ("hamming", "weighted", "none")
 
 def match_tab(page: gr.Blocks, services: Services, session: gr.State, tabs: gr.Tabs) -> None:
     """Put the tab's content here and let it follow the session."""
-    panel = surface(elem_id="ch-match", min_height=560)
+    panel = surface(elem_id="ch-match")
 
     @guarded(in_place)
     def show(now: Session, request: gr.Request) -> Any:

@@ -17,24 +17,20 @@ PAGE_SIZE = 12
 
 
 def query_panel(page: gr.Blocks, services: Services, session: gr.State) -> None:
-    """Put the panel here and let it follow the session."""
+    """Put the panel here and let it follow the session; it is drawn once ahead, so that the first paint has it."""
     with gr.Row(elem_id="ch-query"):
-        hand = surface(elem_id="ch-hand", min_height=118)
-        strip = surface(elem_id="ch-picker", min_height=118)
+        hand = surface(_hand(services, session.value, ""), elem_id="ch-hand")
+        strip = surface(_strip(services, session.value), elem_id="ch-picker")
     with gr.Column(elem_id="ch-upload"):  # out of sight: the strip's own button opens it, pasted files land in it
         upload = gr.UploadButton("Upload an image", file_count="single", type="filepath")
 
     @guarded(in_place)
     def show_hand(now: Session, request: gr.Request) -> str:
-        info, visitor = services.info(now.checkpoint), request.session_hash or ""
-        photo, cells = services.in_hand(now.checkpoint, visitor, now.image)
-        return image_in_hand(photo, cells, info, now.names_or(info.concept_names))
+        return _hand(services, now, request.session_hash or "")
 
     @guarded(in_place)
     def show_strip(now: Session) -> str:
-        found = services.photos.strip(now.checkpoint, now.browse, now.browse_page, PAGE_SIZE)
-        megabytes = services.settings.max_upload_bytes // 1_000_000
-        return picker(found, now.image, services.info(now.checkpoint), megabytes)
+        return _strip(services, now)
 
     @guarded(unchanged)
     def act(now: Session, event: gr.EventData) -> Session:
@@ -55,6 +51,18 @@ def query_panel(page: gr.Blocks, services: Services, session: gr.State) -> None:
     strip.act(act, session, session, **WRITES)
     upload.upload(receive, [session, upload], session, concurrency_id="upload", concurrency_limit=4,
                   show_progress="hidden", api_visibility="private")
+
+
+def _hand(services: Services, session: Session, visitor: str) -> str:
+    info = services.info(session.checkpoint)
+    photo, cells = services.in_hand(session.checkpoint, visitor, session.image)
+    return image_in_hand(photo, cells, info, session.names_or(info.concept_names))
+
+
+def _strip(services: Services, session: Session) -> str:
+    found = services.photos.strip(session.checkpoint, session.browse, session.browse_page, PAGE_SIZE)
+    megabytes = services.settings.max_upload_bytes // 1_000_000
+    return picker(found, session.image, services.info(session.checkpoint), megabytes)
 
 
 def act_on_query(session: Session, do: str, values: dict[str, Any]) -> Session:

@@ -161,3 +161,15 @@ def test_two_visitors_do_not_see_each_others_choice(page: Page, address: str) ->
     other.get_by_role("button", name="Gradient").click()
     expect(other.get_by_role("button", name="Gradient")).to_have_attribute("aria-pressed", "true")
     expect(other.locator("#ch-hand img")).to_have_attribute("src", first)
+
+
+def test_of_many_quick_clicks_the_last_one_is_shown_everywhere(page: Page) -> None:
+    for n in (1, 4, 2, 9, 3, 6):
+        page.locator(".ch-thumb").nth(n).click()
+    name = page.locator(".ch-thumb").nth(6).get_attribute("title") or ""
+    expect(page.locator(".ch-thumb").nth(6)).to_have_attribute("aria-current", "true")
+    expect(page.locator("#ch-hand h2")).to_have_text(name)
+    expect(page.locator(".ch-hero img.ch-photo")).to_have_attribute("alt", f"{name}, no map")
+    page.wait_for_timeout(500)
+    expect(page.locator(".ch-thumb").nth(6)).to_have_attribute("aria-current", "true")
+    expect(page.locator(".ch-hero img.ch-photo")).to_have_attribute("alt", f"{name}, no map")

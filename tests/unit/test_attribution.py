@@ -110,7 +110,7 @@ def test_gradient_of_a_bit_is_a_finite_difference_of_its_logit(model: ConceptHas
         hook = block.attn.attn_drop.register_forward_hook(lambda _m, _i, out: out + sign * step * direction)
         block.attn.fused_attn = False
         try:
-            return float(model(images[:1]).code_logits[0, 5])
+            return float(model(images[:1]).code_logits[0, 5].detach())
         finally:
             hook.remove()
             block.attn.fused_attn = True

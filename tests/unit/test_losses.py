@@ -12,6 +12,7 @@ from concepthash.losses import (
     classification_loss,
     concept_discrimination_loss,
     concept_spatial_diversity_loss,
+    evidence_loss,
     grounding_loss,
     loss_terms,
     quantization_loss,
@@ -71,21 +72,30 @@ def test_spatial_diversity_of_a_single_concept_is_zero_and_not_nan() -> None:
     assert float(concept_spatial_diversity_loss(torch.rand(2, 1, 3, 4))) == 0.0
 
 
-def test_grounding_reads_the_patches_under_the_map() -> None:
-    generator = torch.Generator().manual_seed(1)
-    patches, centroids = torch.randn(2, 4, 6, generator=generator), torch.randn(3, 6, generator=generator)
-    maps = torch.rand(2, 2, 2, 2, generator=generator)
-    evidence = torch.einsum("bmn,bnd->bmd", maps.flatten(2), patches).flatten(0, 1)
-    expected = by_hand(evidence, centroids, torch.tensor([0, 0, 2, 2]), 8.0, 0.2)
-    assert float(grounding_loss(maps, patches, centroids, torch.tensor([0, 2]))) == pytest.approx(expected, rel=1e-5)
+def test_evidence_is_the_cross_entropy_of_the_mean_vote() -> None:
+    logits = torch.tensor([[[2.0, 0.0], [0.0, 0.0]]])  # two patches, two classes
+    assert float(evidence_loss(logits, torch.tensor([0]))) == pytest.approx(math.log(1 + math.exp(-1)), rel=1e-5)
 
 
-def test_grounding_prefers_the_patch_that_tells_the_class() -> None:
-    centroids = torch.eye(2)
-    patches = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]])  # the first patch speaks for class 0
-    on, off = torch.tensor([[[[0.9, 0.1]]]]), torch.tensor([[[[0.1, 0.9]]]])
-    label = torch.tensor([0])
-    assert grounding_loss(on, patches, centroids, label) < grounding_loss(off, patches, centroids, label)
+def test_grounding_is_minus_the_log_of_the_mass_on_the_activation_map() -> None:
+    votes = torch.tensor([[[1.0, 9.0], [3.0, 9.0], [5.0, 9.0], [2.0, 9.0]]])  # class 0 over four patches: 0, .5, 1, .25
+    maps = torch.tensor([[[[0.0, 0.5], [0.5, 0.0]], [[0.0, 0.0], [0.0, 1.0]]]])
+    expected = -(math.log(0.75) + math.log(0.25)) / 2
+    assert float(grounding_loss(maps, votes, torch.tensor([0]))) == pytest.approx(expected, rel=1e-5)
+
+
+def test_grounding_moves_the_map_and_not_the_patch_classifier() -> None:
+    maps = torch.full((1, 1, 1, 2), 0.5, requires_grad=True)
+    votes = torch.tensor([[[0.0], [1.0]]], requires_grad=True)
+    grounding_loss(maps, votes, torch.tensor([0])).backward()
+    assert maps.grad is not None
+    assert maps.grad[0, 0, 0, 1] < maps.grad[0, 0, 0, 0]  # more mass on the evidence lowers the loss
+    assert votes.grad is None
+
+
+def test_grounding_stays_finite_where_all_patches_say_the_same() -> None:
+    loss = grounding_loss(torch.full((1, 2, 1, 2), 0.5), torch.zeros(1, 2, 3), torch.tensor([1]))
+    assert math.isfinite(float(loss))
 
 
 @pytest.mark.parametrize("preset", sorted(LOSS_PRESETS))
@@ -93,12 +103,13 @@ def test_every_preset_gives_its_weighted_sum_and_a_gradient_where_it_should(pres
     config, model = LOSS_PRESETS[preset], tiny_model().train()
     output = model(images, n_attention=2)
     terms = loss_terms(model, output, torch.tensor([0, 1, 2]), config)
-    expected = sum(getattr(config, f"{name}_weight") * float(term.detach()) for name, term in terms.items())
+    weights = {name: getattr(config, f"{name}_weight", 1.0) for name in terms}
+    expected = sum(weights[name] * float(term.detach()) for name, term in terms.items())
     total = total_loss(terms, config)
     assert float(total.detach()) == pytest.approx(expected, rel=1e-5)
     total.backward()
     assert ("csd" in terms) == (config.csd_weight > 0)
-    assert (model.ground_centroids.grad is not None) == (config.ground_weight > 0)
+    assert (model.patch_classifier.weight.grad is not None) == (config.ground_weight > 0)
     assert all(p.grad is None for p in model.backbone.frozen_stem.parameters())
 
 

@@ -1,0 +1,39 @@
+"""Flags win over the environment, and defaults are safe."""
+
+from pathlib import Path
+
+import pytest
+
+from explorer.settings import Settings, read_settings
+
+
+def test_flags_win_over_the_environment() -> None:
+    environ = {"GRADIO_SERVER_PORT": "8000", "CONCEPTHASH_DEVICE": "cuda", "CONCEPTHASH_GALLERY": "there"}
+    settings = read_settings(["--port", "9000", "--checkpoint", "birds-6"], environ)
+    assert (settings.port, settings.device, settings.checkpoint) == (9000, "cuda", "birds-6")
+    assert settings.gallery == Path("there")
+
+
+def test_by_default_only_this_computer_is_served() -> None:
+    settings = read_settings([], {})
+    assert settings.host == "127.0.0.1" and settings.is_local and settings.port == 7860
+
+
+@pytest.mark.parametrize(
+    ("host", "is_local"), [("localhost", True), ("::1", True), ("0.0.0.0", False), ("here", False)]
+)
+def test_a_host_is_local_only_if_nobody_else_reaches_it(host: str, is_local: bool) -> None:
+    assert Settings(host=host).is_local is is_local
+
+
+@pytest.mark.parametrize("arguments", [["--port", "x"], ["--port", "0"], ["--port", "70000"], ["--device", "tpu"]])
+def test_a_wrong_flag_ends_with_exit_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        read_settings(arguments, {})
+    assert ended.value.code == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_the_cache_folder_follows_the_environment() -> None:
+    assert read_settings([], {"CONCEPTHASH_CACHE": "/c"}).cache == Path("/c")
+    assert read_settings([], {"HOME": "/home/me"}).cache == Path("/home/me/.cache/concepthash")

@@ -1,0 +1,98 @@
+"""Actions of the views: what a click makes of a session, and what a browser cannot make of it."""
+
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from concepthash.errors import QueryError
+from explorer.records import ModelInfo
+from explorer.session import IGNORE, Session
+from explorer.ui import build_theme
+from explorer.views.explain import act_on_explain, controls_of, names_in
+from explorer.views.guard import guarded, in_place
+from explorer.views.match import act_on_match
+from explorer.views.query import act_on_query
+from explorer.views.surface import send_of
+
+INFO = ModelInfo("m", "cpu", 2, 8, 3, 4, ("a", "b"), False, 9, "g", False)
+START = Session("m", "gallery:x")
+
+
+@pytest.mark.parametrize(
+    ("do", "values", "changes"),
+    [
+        ("concept", {"concept": 1}, {"concept": 1}),
+        ("concept", {"concept": 7}, {}),
+        ("bit", {"bit": 5}, {"bit": 5, "concept": 1}),
+        ("bit", {"bit": 99}, {}),
+        ("match", {"concept": 0, "radius": 2}, {"agree": (2, IGNORE), "concept": 0, "tab": "match"}),
+        ("control", {"name": "method", "value": "raw"}, {"method": "raw"}),
+        ("control", {"name": "method", "value": "evil"}, {}),
+        ("control", {"name": "last_k", "value": "2"}, {"last_k": 2}),
+        ("control", {"name": "residual", "value": 4000}, {"residual": 95}),
+        ("control", {"name": "image", "value": "gallery:y"}, {}),
+        ("rename", {"concept": 1, "name": "wing"}, {"names": ("a", "wing")}),
+        ("names", {"text": '{"names": ["x", "y"]}'}, {"names": ("x", "y")}),
+        ("launch", {}, {}),
+    ],
+)
+def test_what_a_click_on_explain_changes(do: str, values: dict[str, Any], changes: dict[str, Any]) -> None:
+    assert act_on_explain(START, INFO, do, values) == replace(START, **changes)
+
+
+@pytest.mark.parametrize(
+    ("do", "values", "changes"),
+    [
+        ("rule", {"concept": 1, "radius": 99}, {"agree": (IGNORE, 4)}),
+        ("all", {"radius": 0}, {"agree": (0, 0)}),
+        ("weight", {"concept": 0, "value": "25"}, {"weights": (25, 10)}),
+        ("rank", {"value": "none"}, {"rank": "none"}),
+        ("rank", {"value": "evil"}, {}),
+        ("filter", {"name": "family", "value": "wren"}, {"family": "wren"}),
+        ("relax", {"agree": [1, 2], "keeps_filter": True}, {"agree": (1, 2)}),
+        ("page", {"page": -3}, {"page": 0}),
+        ("pick", {"image": "gallery:y"}, {"image": "gallery:y"}),
+        ("explain", {"image": "gallery:y"}, {"image": "gallery:y", "tab": "explain"}),
+    ],
+)
+def test_what_a_click_on_match_changes(do: str, values: dict[str, Any], changes: dict[str, Any]) -> None:
+    assert act_on_match(START, INFO, do, values) == replace(START, **changes)
+
+
+def test_what_a_click_above_the_tabs_changes() -> None:
+    assert act_on_query(START, "pick", {"image": "gallery:y"}).image == "gallery:y"
+    searched = act_on_query(replace(START, browse_page=3), "browse", {"search": "w" * 99})
+    assert searched == replace(START, browse="w" * 60)
+    assert act_on_query(START, "turn", {"page": 2}).browse_page == 2
+
+
+def test_controls_are_shares_not_percent() -> None:
+    assert controls_of(Session(residual=40, discard=25)).residual == 0.4
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"names": "x"}', "not json", "null"])
+def test_a_file_without_names_gives_none(content: str) -> None:
+    assert names_in(content) == ()
+
+
+@pytest.mark.parametrize("data", [None, [], {"do": 3}, {"do": "x", "values": [1]}])
+def test_what_a_browser_sends_is_read_with_care(data: Any) -> None:
+    do, values = send_of(gr.EventData(None, data))
+    assert isinstance(do, str) and values == {}
+
+
+def test_an_error_is_a_sentence_in_place_and_a_surprise_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    @guarded(in_place)
+    def ask(wrong: Exception) -> str:
+        raise wrong
+
+    assert "&lt;b&gt; is wrong." in ask(QueryError("<b> is wrong."))
+    answer = ask(ZeroDivisionError("secret"))
+    assert "secret" not in answer and "Something went wrong" in answer and "secret" in caplog.text
+
+
+def test_the_theme_fetches_no_font() -> None:
+    theme = build_theme()
+    assert not [font for font in (*theme._font, *theme._font_mono) if "Google" in type(font).__name__]

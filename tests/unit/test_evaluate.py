@@ -1,0 +1,61 @@
+"""Figures of a checkpoint on a data set, and where concept maps lie."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from concepthash.checkpoint import Checkpoint
+from concepthash.data import read_dataset
+from concepthash.encoder import Encoder
+from concepthash.errors import DataError
+from concepthash.evaluate import evaluate, main
+from concepthash.localization import concept_overlap, peak_xy, peaks_in_boxes
+
+
+def test_evaluate_prints_every_figure(
+    checkpoint: Checkpoint, cub_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--checkpoint", str(checkpoint.path), "--data", str(cub_folder), "--device", "cpu", "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["n_gallery"] == figures["n_queries"] == 15
+    assert len(figures["map_per_concept"]) == len(figures["concept_on_object"]) == 2
+    assert figures["concept_on_object_min"] == min(figures["concept_on_object"])
+    for name in ("map", "map_topk", "precision_at_10", "accuracy", "bit_balance", "concept_overlap"):
+        assert 0 <= figures[name] <= 1
+
+
+def test_figures_do_not_depend_on_the_batch_size(checkpoint: Checkpoint, cub_folder: Path) -> None:
+    encoder, table = Encoder(checkpoint, "cpu"), read_dataset(cub_folder)
+    one, other = (evaluate(encoder, table, batch_size=size) for size in (4, 15))
+    for name, value in one.items():
+        np.testing.assert_allclose(value, other[name], rtol=1e-3, atol=1e-4)
+
+
+def test_data_without_a_split_is_refused(checkpoint: Checkpoint, cub_folder: Path) -> None:
+    table = dataclasses.replace(read_dataset(cub_folder), is_train=None)
+    with pytest.raises(DataError, match="no train and test split"):
+        evaluate(Encoder(checkpoint, "cpu"), table)
+
+
+def test_wrong_paths_give_one_sentence(checkpoint: Checkpoint, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--checkpoint", "nowhere", "--data", "nowhere"]) == 2
+    assert main(["--checkpoint", str(checkpoint.path), "--data", "nowhere"]) == 2
+    assert capsys.readouterr().err.count("\n") == 2
+
+
+def test_a_peak_lies_in_the_middle_of_its_cell_in_original_pixels() -> None:
+    maps = np.zeros((2, 1, 3, 4))
+    maps[0, 0, 2, 0] = maps[1, 0, 0, 3] = 1
+    sizes = np.array([[300, 400], [30, 800]])
+    np.testing.assert_allclose(peak_xy(maps, sizes)[:, 0], [[50, 250], [700, 5]])
+    boxes = np.array([[40.0, 240, 20, 20], [0, 0, 600, 30]])
+    assert peaks_in_boxes(maps, sizes, boxes)[:, 0].tolist() == [True, False]
+
+
+def test_overlap_is_one_for_equal_and_zero_for_disjoint_maps() -> None:
+    assert concept_overlap(np.ones((2, 3, 2, 2))) == pytest.approx(1)
+    assert concept_overlap(np.eye(4).reshape(1, 4, 2, 2)) == 0
+    assert np.isnan(concept_overlap(np.ones((2, 1, 2, 2))))

