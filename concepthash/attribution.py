@@ -176,9 +176,7 @@ def gradient_maps(model: ConceptHash, images: Tensor, settings: MapSettings = Ma
     return _to_maps(torch.stack(rows, dim=1), m, model.grid_size)
 
 
-def bit_map(
-    model: ConceptHash, images: Tensor, bit: int, settings: MapSettings = MapSettings("gradient")
-) -> Tensor:
+def bit_map(model: ConceptHash, images: Tensor, bit: int, settings: MapSettings = MapSettings("gradient")) -> Tensor:
     """Gradient-weighted attention of one bit: (B, h, w), each map sums to 1."""
     output = _forward_with_graph(model, images, settings)
     concept = bit // model.config.bits_per_concept
@@ -199,7 +197,9 @@ def _gradient_row(output: ConceptHashOutput, target: Tensor, token: int, setting
     gradients = torch.autograd.grad(target, output.attention, retain_graph=True)
     row: Tensor | None = None
     for weights, gradient in zip(reversed(output.attention), reversed(gradients), strict=True):
-        relevance = _discard(fuse_heads((weights * gradient).clamp(min=0), settings.head_fusion), settings.discard_ratio)
+        relevance = _discard(
+            fuse_heads((weights * gradient).clamp(min=0), settings.head_fusion), settings.discard_ratio
+        )
         row = relevance[:, token] if row is None else row + (row[:, None] @ relevance)[:, 0]  # (B, T)
     assert row is not None
     return row.detach()

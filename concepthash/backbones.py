@@ -1,10 +1,10 @@
-"""Vision transformers from timm, pure or hybrid, behind one small face: stem, tokens, blocks, grid, attention capture."""
+"""Vision transformers from timm, pure or hybrid, behind one small face: stem, tokens, blocks, attention."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import timm
-import torch
 from timm.layers import HybridEmbed
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
@@ -36,7 +36,9 @@ class Backbone(nn.Module):
         vit.norm, vit.fc_norm, vit.head = nn.Identity(), nn.Identity(), nn.Identity()
         self.vit = vit
         if adapter_dim:
-            vit.blocks = nn.Sequential(*[AdaptedBlock(block, vit.embed_dim, adapter_dim) for block in vit.blocks])
+            vit.blocks = nn.Sequential(
+                *[AdaptedBlock(_plain_block(block), vit.embed_dim, adapter_dim) for block in vit.blocks]
+            )
 
     @property
     def width(self) -> int:
@@ -128,7 +130,7 @@ def capture_attention(blocks: Sequence[nn.Module]) -> Iterator[list[Tensor]]:
     Fused attention returns no weights, so it is off in exactly these blocks, and only inside the ``with``. Two
     threads must not do this to one model at once.
     """
-    attentions = [_attention_of(block) for block in blocks]
+    attentions: list[Any] = [_plain_block(block).attn for block in blocks]
     weights: list[Tensor] = []
     was_fused = [attention.fused_attn for attention in attentions]
     hooks = []
@@ -144,7 +146,10 @@ def capture_attention(blocks: Sequence[nn.Module]) -> Iterator[list[Tensor]]:
             attention.fused_attn = fused
 
 
-def _attention_of(block: nn.Module) -> nn.Module:
+def _plain_block(block: nn.Module) -> Block:
     inner = block.block if isinstance(block, AdaptedBlock) else block
-    assert isinstance(inner, Block)
-    return inner.attn
+    if not isinstance(inner, Block):
+        raise ConfigError(
+            f"Blocks of kind {type(inner).__name__} cannot be read; choose a timm model with plain blocks."
+        )
+    return inner

@@ -9,12 +9,12 @@ from .data import ImageTable
 __all__ = ["model_card"]
 
 
-def model_card(
-    table: ImageTable, classes: ClassTable, settings: Mapping[str, Any], figures: Mapping[str, Any]
-) -> str:
+def model_card(table: ImageTable, classes: ClassTable, settings: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
     """Markdown text from the settings of a run and its figures; nothing in it is a guess."""
     model, losses, train = settings["model"], settings["losses"], settings["train"]
-    weights = ", ".join(f"{name.removesuffix('_weight')} {v:g}" for name, v in losses.items() if name.endswith("weight"))
+    weights = ", ".join(
+        f"{name.removesuffix('_weight')} {v:g}" for name, v in losses.items() if name.endswith("weight")
+    )
     lines = [
         f"# ConceptHash, {model['n_bits']} bits over {model['n_concepts']} concepts",
         "",

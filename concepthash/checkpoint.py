@@ -1,4 +1,4 @@
-"""One checkpoint is one folder: config.json, weights.safetensors, classes.json, metrics.json, card.md, concepts.json."""
+"""One checkpoint is one folder: configuration, weights, classes, names of concepts, metrics and card."""
 
 import hashlib
 import json
@@ -21,6 +21,7 @@ from .stems import fold_batch_norm
 __all__ = [
     "Checkpoint",
     "ClassTable",
+    "check_concept_names",
     "load_model",
     "read_checkpoint",
     "rename_concepts",
@@ -146,7 +147,8 @@ def load_model(checkpoint: Checkpoint, device: str | torch.device = "cpu") -> Co
     except (ConfigError, SafetensorError) as error:
         raise CheckpointError(f"The weights of {checkpoint.name!r} cannot be used: {error}") from error
     fold_batch_norm(model.eval().backbone.frozen_stem)
-    return model.to(device, memory_format=torch.channels_last).requires_grad_(False)
+    model.to(memory_format=torch.channels_last)  # as convolutions like it
+    return model.to(device).requires_grad_(False)
 
 
 def _load_strictly(model: ConceptHash, state: dict[str, torch.Tensor]) -> None:
@@ -154,8 +156,11 @@ def _load_strictly(model: ConceptHash, state: dict[str, torch.Tensor]) -> None:
     missing, unknown = sorted(set(expected) - set(state)), sorted(set(state) - set(expected))
     wrong = [k for k in expected if k in state and expected[k].shape != state[k].shape]
     if missing or unknown or wrong:
-        parts = [f"{what} {', '.join(names[:3])}" + (" …" if len(names) > 3 else "")
-                 for what, names in (("missing", missing), ("unknown", unknown), ("wrong shape", wrong)) if names]
+        parts = [
+            f"{what} {', '.join(names[:3])}" + (" …" if len(names) > 3 else "")
+            for what, names in (("missing", missing), ("unknown", unknown), ("wrong shape", wrong))
+            if names
+        ]
         raise ConfigError("they do not fit the configuration (" + "; ".join(parts) + ").")
     model.load_state_dict({k: v.to(expected[k].dtype) for k, v in state.items()})
 
@@ -185,7 +190,9 @@ def save_checkpoint(
     os.chmod(temporary.name, 0o644)
     os.replace(temporary.name, folder / "weights.safetensors")
     fingerprint = hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()
-    rows: list[dict[str, Any]] = [{"name": n, "family": f} for n, f in zip(classes.names, classes.families, strict=True)]
+    rows: list[dict[str, Any]] = [
+        {"name": n, "family": f} for n, f in zip(classes.names, classes.families, strict=True)
+    ]
     for row, feature in zip(rows, classes.text_features, strict=False):
         row["text_feature"] = [float(f"{value:.6g}") for value in feature]
     _write_json(folder / "classes.json", {"text_encoder": classes.text_encoder, "classes": rows}, indent=None)

@@ -50,10 +50,10 @@ class BackboneConfig:
     stem: str = "tf_efficientnet_lite2"
     output_stride: int = 32
     width: int = 256
-    depth: int = 3
+    depth: int = 2
     n_heads: int = 4
     adapter_dim: int = 0
-    dropout: float = 0.1
+    dropout: float = 0.2
     drop_path: float = 0.1
     mean: tuple[float, float, float] = (127 / 255,) * 3
     std: tuple[float, float, float] = (128 / 255,) * 3
@@ -160,7 +160,7 @@ class LossConfig:
 
 
 LOSS_PRESETS: dict[str, LossConfig] = {
-    "grounded": LossConfig(csd_weight=1.0, ground_weight=1.0, csd_map="rollout"),
+    "grounded": LossConfig(csd_weight=1.5, ground_weight=2.0, csd_map="rollout"),
     "paper": LossConfig(),
     "released": LossConfig(csd_weight=0.0, cd_margin="first"),
 }
@@ -177,20 +177,31 @@ class TrainConfig:
     optimizer, learning_rate, weight_decay
         ``"adamw"`` or ``"sgd"`` (momentum 0.9) and its settings.
     n_views
-        Augmented views of each image whose stem features are cached; every epoch takes one of them at random.
+        Views of each image whose stem features are cached, the first as the model will see it when used, the others
+        augmented; every epoch takes one of them at random.
+    plain_share
+        Share of images that take the first view instead, in [0, 1].
+    cutmix_share
+        Share of images in which a rectangle of features comes from another image of the same class, in [0, 1]: parts
+        have to be told by what they are, not by what stands beside them.
+    feature_dropout
+        Share of the stem's channels dropped in each image, in [0, 1).
     bfloat16
         Whether forward passes run in bfloat16, with losses in float32.
     seed
         Seed of weights, views and order.
     """
 
-    epochs: int = 40
+    epochs: int = 80
     batch_size: int = 32
     warmup_epochs: int = 2
     optimizer: Literal["adamw", "sgd"] = "adamw"
-    learning_rate: float = 5e-4
+    learning_rate: float = 1e-3
     weight_decay: float = 0.05
     n_views: int = 16
+    plain_share: float = 0.2
+    cutmix_share: float = 0.5
+    feature_dropout: float = 0.3
     bfloat16: bool = False
     seed: int = 0
 
@@ -200,6 +211,10 @@ class TrainConfig:
             raise ConfigError("batch_size is 1; batch normalization of the code needs at least 2 images a step.")
         if self.optimizer not in ("adamw", "sgd"):
             raise ConfigError(f"optimizer is {self.optimizer!r}; choose adamw or sgd.")
+        if not (0 <= self.plain_share <= 1 and 0 <= self.cutmix_share <= 1):
+            raise ConfigError("plain_share and cutmix_share must be at least 0 and at most 1.")
+        if not 0 <= self.feature_dropout < 1:
+            raise ConfigError("feature_dropout must be at least 0 and less than 1.")
         if self.warmup_epochs < 0 or self.weight_decay < 0:
             raise ConfigError("warmup_epochs and weight_decay must be 0 or more.")
 
@@ -218,8 +233,9 @@ def from_dict(kind: type, values: dict[str, Any]) -> Any:
         raise ConfigError(f"{kind.__name__} has no setting {', '.join(unknown)}; known are {', '.join(fields)}.")
     made = {}
     for name, value in values.items():
-        if isinstance(fields[name].type, type) and dataclasses.is_dataclass(fields[name].type):
-            value = from_dict(fields[name].type, value)
+        inner = fields[name].type
+        if isinstance(inner, type) and dataclasses.is_dataclass(inner):
+            value = from_dict(inner, value)
         made[name] = tuple(value) if isinstance(value, list) else value
     try:
         return kind(**made)

@@ -244,15 +244,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> _Run:
     table = read_dataset(options.data)
-    encoder = _load_encoder(options.checkpoint, options.device)
+    encoder = _load_encoder(options.checkpoint, options.device, options.half)
     return _encode(encoder, table, Path(options.out), options.batch_size, not options.quiet, options.overwrite)
 
 
-def _load_encoder(checkpoint: str, device: str) -> ImageEncoder:
+def _load_encoder(checkpoint: str, device: str, half: bool) -> ImageEncoder:
     from .checkpoint import read_checkpoint  # torch takes seconds to import, and --help should not
     from .encoder import Encoder
 
-    return Encoder(read_checkpoint(checkpoint), device)
+    return Encoder(read_checkpoint(checkpoint), device, half=half)
 
 
 def _report(run: _Run, as_json: bool) -> None:
@@ -284,6 +284,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", required=True, help="folder of images, or a data set in the CUB layout")
     parser.add_argument("--out", required=True, help="folder of the gallery; it must not exist yet")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--half", action="store_true", help="float16 on CUDA; codes stay what they are in float32")
     parser.add_argument("--batch-size", type=int, default=32, help="images encoded at once (32)")
     parser.add_argument("--overwrite", action="store_true", help="replace a gallery there, once the new is complete")
     parser.add_argument("--quiet", action="store_true", help="show no progress bar")

@@ -34,8 +34,8 @@ class Encoder:
     device
         ``"auto"`` (CUDA, then Apple's MPS, then the CPU), ``"cpu"``, ``"cuda"`` or ``"mps"``.
     half
-        Whether `code_logits` may run in half precision on CUDA. Every image with a bit nearer to its threshold than
-        `HALF_TOLERANCE` is encoded again in float32, so codes stay equal.
+        Whether `code_logits` may run in float16 on CUDA; elsewhere it changes nothing. Every image with a bit nearer
+        to its threshold than `HALF_TOLERANCE` is encoded again in float32, so codes stay equal.
 
     Raises
     ------
@@ -45,7 +45,7 @@ class Encoder:
         If the device is unknown or absent.
     """
 
-    HALF_TOLERANCE = 0.1
+    HALF_TOLERANCE = 0.05
 
     def __init__(self, checkpoint: Checkpoint, device: str = "auto", *, half: bool = False) -> None:
         self.checkpoint = checkpoint
@@ -80,7 +80,7 @@ class Encoder:
         with self._lock, torch.inference_mode():
             if not self.half:
                 return self._model(batch).code_logits.float().cpu().numpy()
-            with torch.autocast("cuda", dtype=torch.float16):
+            with torch.autocast(self.device.type, dtype=torch.float16):
                 logits = self._model(batch).code_logits.float()
             unsure = (logits.abs() < self.HALF_TOLERANCE).any(dim=1)
             if unsure.any():

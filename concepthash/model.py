@@ -98,8 +98,8 @@ class ConceptHash(nn.Module):
         concept_tokens = self.concept_tokens().expand(len(image_tokens), -1, -1)  # (B, M, D)
         x = torch.cat([image_tokens, concept_tokens], dim=1)  # (B, T, D), T = P + N + M
         x = backbone.vit.norm_pre(x)
-        captured = backbone.blocks[len(backbone.blocks) - n_attention :] if n_attention else []
-        with capture_attention(list(captured)) as attention:
+        blocks = list(backbone.blocks)
+        with capture_attention(blocks[len(blocks) - n_attention :]) as attention:
             x = backbone.blocks(x)  # (B, T, D)
         concept_embeddings = x[:, -m:]  # (B, M, D)
         code_logits = self.hash_head(concept_embeddings)  # (B, K)

@@ -74,6 +74,6 @@ def compile_stem(backbone: Backbone) -> Callable[[Tensor], Tensor]:
     It needs a C++ compiler. Features differ from the stem's own by rounding to 8 bits, which is harmless for training
     views and not good enough for codes.
     """
-    stem = fold_batch_norm(copy.deepcopy(backbone.frozen_stem).eval())
-    compiled = torch.compile(stem.to(torch.bfloat16, memory_format=torch.channels_last), options={"freezing": True})
+    stem = fold_batch_norm(copy.deepcopy(backbone.frozen_stem).eval()).to(torch.bfloat16)
+    compiled = torch.compile(stem.to(memory_format=torch.channels_last), options={"freezing": True})
     return lambda images: compiled(images.bfloat16())

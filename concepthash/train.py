@@ -3,17 +3,14 @@
 import argparse
 import dataclasses
 import json
-import math
 import shutil
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from .card import model_card
@@ -21,143 +18,15 @@ from .checkpoint import Checkpoint, ClassTable, save_checkpoint, write_atomicall
 from .config import LOSS_PRESETS, BackboneConfig, LossConfig, ModelConfig, TrainConfig
 from .data import ImageTable, read_dataset
 from .encoder import Encoder, choose_device
-from .errors import CheckpointError, ConceptHashError, DataError
+from .errors import CheckpointError, ConceptHashError
 from .evaluate import evaluate
 from .feature_cache import cached_features
 from .language import TEXT_ENCODERS, text_features
-from .losses import loss_terms, total_loss
-from .model import ConceptHash, ConceptHashOutput
+from .model import ConceptHash
 from .stems import load_stem_weights
+from .trainer import Trainer
 
-__all__ = ["Trainer", "main", "make_class_table", "make_model"]
-
-
-class Trainer:
-    """One training run: a model, its optimizer and schedule, resumable between epochs.
-
-    Parameters
-    ----------
-    model
-        With its stem weights; moved to ``device`` by the caller.
-    features
-        (n, V, F, h, w) float16 stem features of V views of n images.
-    labels
-        (n,) class indices.
-    losses, config
-        What is minimized, and how.
-    """
-
-    def __init__(
-        self, model: ConceptHash, features: np.ndarray, labels: np.ndarray, losses: LossConfig, config: TrainConfig
-    ) -> None:
-        self.model, self.losses, self.config = model, losses, config
-        self.device = model.concept_offset.device
-        self.features = torch.from_numpy(features).to(self.device)  # stays memory-mapped on the CPU
-        self.labels = torch.from_numpy(labels).to(self.device)
-        self.n_steps = max(1, len(labels) // config.batch_size)
-        self.epoch = 0
-        self.history: list[dict[str, float]] = []
-        self.optimizer = _make_optimizer(model, config)
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._learning_rate)
-
-    def _learning_rate(self, step: int) -> float:
-        """Linear warm-up, then half a cosine down to 0, as a share of the peak."""
-        warmup, total = self.config.warmup_epochs * self.n_steps, self.config.epochs * self.n_steps
-        if step < warmup:
-            return (step + 1) / warmup
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1, total - warmup))))
-
-    def run_epoch(self) -> dict[str, float]:
-        """Train for one epoch and return the mean of every loss term, the total and the share of right classes."""
-        torch.manual_seed(self.config.seed * 100_003 + self.epoch)  # dropout, so that a resumed run repeats itself
-        self.model.train()
-        n_attention = self._n_attention()
-        sums: dict[str, Tensor] = {}
-        for features, labels in self._batches():
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bfloat16):
-                output = self.model.forward_features(features, n_attention=n_attention)
-            output = _in_float32(output)  # losses compare cosines, which 8 bits cannot tell apart
-            terms = loss_terms(self.model, output, labels, self.losses)
-            loss = total_loss(terms, self.losses)
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-            self.optimizer.step()
-            self.schedule.step()
-            for name, value in (terms | {"total": loss}).items():
-                sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value.detach()
-        self.epoch += 1
-        means = {name: float(value) / self.n_steps for name, value in sums.items()}
-        if not all(math.isfinite(value) for value in means.values()):
-            raise DataError(f"Training diverged in epoch {self.epoch} ({means}); try a smaller learning rate.")
-        self.history.append({"epoch": self.epoch} | means)
-        return means
-
-    def _n_attention(self) -> int:
-        if not (self.losses.csd_weight or self.losses.ground_weight):
-            return 0
-        return len(self.model.backbone.blocks) if self.losses.csd_map == "rollout" else 1
-
-    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Every image once, in random order, each in a random one of its views."""
-        random = np.random.default_rng((self.config.seed, self.epoch))
-        order = random.permutation(len(self.labels))
-        views = random.integers(self.features.shape[1], size=len(order))
-        for step in range(self.n_steps):
-            part = slice(step * self.config.batch_size, (step + 1) * self.config.batch_size)
-            rows, columns = (torch.from_numpy(indices[part]).to(self.device) for indices in (order, views))
-            yield self.features[rows, columns].float(), self.labels[rows]
-
-    def save(self, file: Path) -> None:
-        """Keep everything that the next epoch needs, atomically."""
-        state = {
-            "config": repr((self.model.config, self.losses, self.config)),
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "epoch": self.epoch,
-            "history": self.history,
-        }
-        temporary = file.with_suffix(".tmp")
-        torch.save(state, temporary)
-        temporary.replace(file)
-
-    def resume(self, file: Path) -> None:
-        """Go on from what `save` kept.
-
-        Raises
-        ------
-        CheckpointError
-            If it was made with other settings.
-        """
-        state = torch.load(file, map_location=self.device, weights_only=True)
-        if state["config"] != repr((self.model.config, self.losses, self.config)):
-            raise CheckpointError(
-                f"{file.parent.name!r} holds an unfinished run with other settings; "
-                "choose another --out, or delete the folder."
-            )
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
-        self.epoch, self.history = state["epoch"], state["history"]
-
-
-def _in_float32(output: ConceptHashOutput) -> ConceptHashOutput:
-    logits, embeddings, patches, attention = output
-    return ConceptHashOutput(logits.float(), embeddings.float(), patches.float(), tuple(a.float() for a in attention))
-
-
-def _make_optimizer(model: ConceptHash, config: TrainConfig) -> torch.optim.Optimizer:
-    """AdamW spares vectors and embeddings from weight decay; SGD decays everything, as released."""
-    trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
-    if config.optimizer == "sgd":
-        return torch.optim.SGD(
-            trained.values(), config.learning_rate, momentum=0.9, weight_decay=config.weight_decay
-        )
-    decayed = [p for n, p in trained.items() if p.ndim == 2 and n.endswith("weight")]
-    spared = [p for n, p in trained.items() if not (p.ndim == 2 and n.endswith("weight"))]
-    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": spared, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, config.learning_rate)
+__all__ = ["main", "make_class_table", "make_model"]
 
 
 def make_class_table(table: ImageTable, text_encoder: str) -> ClassTable:
@@ -207,7 +76,7 @@ def _train(options: argparse.Namespace) -> Checkpoint:
     device = choose_device(options.device)
     classes = make_class_table(table, options.text_encoder if options.centers == "language" else "none")
     model_config, losses, config = _configs(options, classes)
-    model = make_model(model_config, classes, seed=config.seed).to(device, memory_format=torch.channels_last)
+    model = make_model(model_config, classes, seed=config.seed).to(device)
     features = cached_features(
         model.backbone,
         model_config.backbone,
@@ -220,7 +89,7 @@ def _train(options: argparse.Namespace) -> Checkpoint:
     )
     trainer = Trainer(model, features, training.labels, losses, config)
     _run(trainer, run)
-    settings = {"model": dataclasses.asdict(model_config), "losses": dataclasses.asdict(losses)}
+    settings: dict[str, Any] = {"model": dataclasses.asdict(model_config), "losses": dataclasses.asdict(losses)}
     settings |= {"train": dataclasses.asdict(config), "data": table.name, "n_train": len(training)}
     settings |= {"device": device.type, "minutes": round((time.monotonic() - started) / 60, 1)}
     unfinished = save_checkpoint(run / "final", model, classes, metrics=settings)
@@ -257,6 +126,7 @@ def _configs(options: argparse.Namespace, classes: ClassTable) -> tuple[ModelCon
         width=options.width,
         depth=options.depth,
         adapter_dim=options.adapter_dim,
+        dropout=options.dropout,
     )
     model = ModelConfig(
         n_concepts=options.concepts,
@@ -273,6 +143,7 @@ def _configs(options: argparse.Namespace, classes: ClassTable) -> tuple[ModelCon
     )
     config = TrainConfig(
         epochs=options.epochs,
+        weight_decay=options.weight_decay,
         batch_size=options.batch_size,
         learning_rate=options.learning_rate,
         n_views=options.views,
@@ -300,10 +171,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--image-size", type=int, default=320, help="pixels of the square that images are resized to")
     add("--output-stride", type=int, default=32, choices=[8, 16, 32], help="pixels per grid cell of a hybrid")
     add("--width", type=int, default=256, help="token width of a hybrid")
-    add("--depth", type=int, default=3, help="transformer blocks of a hybrid")
+    add("--depth", type=int, default=BackboneConfig.depth, help="transformer blocks of a hybrid")
+    add("--dropout", type=float, default=BackboneConfig.dropout, help="share of channels dropped in a hybrid")
     add("--epochs", type=int, default=TrainConfig.epochs)
     add("--batch-size", type=int, default=TrainConfig.batch_size)
     add("--learning-rate", type=float, default=TrainConfig.learning_rate, help="peak of the schedule")
+    add("--weight-decay", type=float, default=TrainConfig.weight_decay)
     add("--views", type=int, default=TrainConfig.n_views, help="augmented views of each image to cache")
     add("--seed", type=int, default=TrainConfig.seed)
     add("--cache", help="folder for frozen features; kept after training. Default: inside --out, deleted at the end")

@@ -5,8 +5,20 @@ from dataclasses import dataclass, field
 import numpy as np
 
 __all__ = [
-    "BitCell", "BitView", "Center", "Chip", "ConceptView", "Explanation", "MapControls", "Match", "MatchResult",
-    "ModelInfo", "Photo", "Relaxation", "Thumbnail", "ThumbnailPage",
+    "BitCell",
+    "BitView",
+    "Center",
+    "Chip",
+    "ConceptView",
+    "Explanation",
+    "MapControls",
+    "Match",
+    "MatchResult",
+    "ModelInfo",
+    "Photo",
+    "Relaxation",
+    "Thumbnail",
+    "ThumbnailPage",
 ]
 
 

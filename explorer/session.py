@@ -69,8 +69,15 @@ class Session:
     def with_checkpoint(self, checkpoint: str) -> "Session":
         """Move to another model; whatever was counted in its concepts, bits or gallery is forgotten."""
         image = self.image if self.image.startswith(UPLOAD_PREFIX) else ""
-        return Session(checkpoint=checkpoint, image=image, tab=self.tab, method=self.method,
-                       head_fusion=self.head_fusion, residual=self.residual, discard=self.discard)
+        return Session(
+            checkpoint=checkpoint,
+            image=image,
+            tab=self.tab,
+            method=self.method,
+            head_fusion=self.head_fusion,
+            residual=self.residual,
+            discard=self.discard,
+        )
 
     def with_rule(self, concept: int, n_concepts: int, radius: int) -> "Session":
         """Let ``concept`` agree within ``radius`` bits, or be ignored for `IGNORE`."""

@@ -69,18 +69,41 @@ def _parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
         description="ConceptHash Explorer: see what each concept of a hash code looks at, and retrieve by one concept.",
     )
     gallery = env.get("CONCEPTHASH_GALLERY")
-    parser.add_argument("--checkpoint", default=env.get("CONCEPTHASH_CHECKPOINT", ""), metavar="NAME|DIR",
-                        help="a name below checkpoints/, or a checkpoint folder (default: birds-64, else the first)")
-    parser.add_argument("--gallery", type=Path, default=Path(gallery) if gallery else None, metavar="DIR",
-                        help="a gallery made by python -m concepthash.encode (default: a few drawn example birds)")
-    parser.add_argument("--host", default=env.get("GRADIO_SERVER_NAME", "127.0.0.1"),
-                        help="address to listen on (default: %(default)s; 0.0.0.0 lets other computers in)")
-    parser.add_argument("--port", type=_port, default=env.get("GRADIO_SERVER_PORT", "7860"),
-                        help="port to listen on (default: %(default)s)")
-    parser.add_argument("--device", default=env.get("CONCEPTHASH_DEVICE", "auto"),
-                        choices=("auto", "cpu", "cuda", "mps"), help="where the model computes (default: %(default)s)")
-    parser.add_argument("--check", action="store_true",
-                        help="load everything, explain and match one image, print one JSON object, and stop")
+    parser.add_argument(
+        "--checkpoint",
+        default=env.get("CONCEPTHASH_CHECKPOINT", ""),
+        metavar="NAME|DIR",
+        help="a name below checkpoints/, or a checkpoint folder (default: birds-64, else the first)",
+    )
+    parser.add_argument(
+        "--gallery",
+        type=Path,
+        default=Path(gallery) if gallery else None,
+        metavar="DIR",
+        help="a gallery made by python -m concepthash.encode (default: a few drawn example birds)",
+    )
+    parser.add_argument(
+        "--host",
+        default=env.get("GRADIO_SERVER_NAME", "127.0.0.1"),
+        help="address to listen on (default: %(default)s; 0.0.0.0 lets other computers in)",
+    )
+    parser.add_argument(
+        "--port",
+        type=_port,
+        default=env.get("GRADIO_SERVER_PORT", "7860"),
+        help="port to listen on (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--device",
+        default=env.get("CONCEPTHASH_DEVICE", "auto"),
+        choices=("auto", "cpu", "cuda", "mps"),
+        help="where the model computes (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="load everything, explain and match one image, print one JSON object, and stop",
+    )
     return parser
 
 

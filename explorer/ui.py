@@ -46,8 +46,17 @@ def _header(page: gr.Blocks, services: Services, session: gr.State) -> None:
     info = services.info(services.default_model)
     with gr.Row(elem_id="ch-header"):
         brand = surface(header(status_line(info)), elem_id="ch-brand", scale=1)
-        model = gr.Dropdown(list(services.models.names), value=services.default_model, label="Model", container=False,
-                            elem_id="ch-model", interactive=True, filterable=False, min_width=150, scale=0)
+        model = gr.Dropdown(
+            list(services.models.names),
+            value=services.default_model,
+            label="Model",
+            container=False,
+            elem_id="ch-model",
+            interactive=True,
+            filterable=False,
+            min_width=150,
+            scale=0,
+        )
         surface(theme_switch(), elem_id="ch-theme", scale=0, min_width=36)
     notice = surface(gallery_notice(info), elem_id="ch-notice")
 
@@ -62,10 +71,25 @@ def _header(page: gr.Blocks, services: Services, session: gr.State) -> None:
         new = now.with_checkpoint(name)
         return new if new.image else new.replace(image=services.photos.first_image(name))
 
-    gr.on([page.load, session.change], show, session, [brand, notice], concurrency_limit=8, show_progress="hidden",
-          **SHOWS)
-    model.input(switch, [session, model], session, concurrency_id="model", concurrency_limit=2,
-                show_progress="minimal", show_progress_on=brand, api_visibility="private")
+    gr.on(
+        [page.load, session.change],
+        show,
+        session,
+        [brand, notice],
+        concurrency_limit=8,
+        show_progress="hidden",
+        **SHOWS,
+    )
+    model.input(
+        switch,
+        [session, model],
+        session,
+        concurrency_id="model",
+        concurrency_limit=2,
+        show_progress="minimal",
+        show_progress_on=brand,
+        api_visibility="private",
+    )
 
 
 def _remember_tab(tab: gr.Tab, name: str, session: gr.State) -> None:
@@ -78,8 +102,13 @@ def _remember_tab(tab: gr.Tab, name: str, session: gr.State) -> None:
 def build_theme() -> gr.themes.Base:
     """Return a calm theme on system fonts; nothing is fetched from anywhere."""
     theme = gr.themes.Base(
-        primary_hue="stone", secondary_hue="stone", neutral_hue="stone", font=list(SANS), font_mono=list(MONO),
-        radius_size="md", text_size="md",
+        primary_hue="stone",
+        secondary_hue="stone",
+        neutral_hue="stone",
+        font=list(SANS),
+        font_mono=list(MONO),
+        radius_size="md",
+        text_size="md",
     )
     return theme.set(
         body_background_fill="var(--ch-paper)",

@@ -34,7 +34,9 @@ def images() -> torch.Tensor:
 def cub_folder(tmp_path: Path) -> Path:
     """Thirty pictures of five classes in the CUB layout, each class with a color of its own; half of them test."""
     root, random = tmp_path / "cub", np.random.default_rng(0)
-    lines: dict[str, list[str]] = {name: [] for name in ("images", "image_class_labels", "train_test_split", "bounding_boxes")}
+    lines: dict[str, list[str]] = {
+        name: [] for name in ("images", "image_class_labels", "train_test_split", "bounding_boxes")
+    }
     for number in range(30):
         label = number % 5
         name = f"{label + 1:03d}.{CLASS_NAMES[label].replace(' ', '_')}/{number}.png"

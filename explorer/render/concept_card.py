@@ -25,8 +25,8 @@ def concept_card(
         f'aria-label="Show the map of {text(name)} on the large image">{stage}{_stage_chip(bit_view)}</button>'
         f"{bit_cells(view.bits, name, bit_view.cell.bit if bit_view else -1)}{lower}"
         f'<footer><button type="button" class="ch-button is-concept" data-top="#ch-query" '
-        f'{action("match", concept=m, radius=0 if view.n_sharing else view.nearest)}>'
-        f'{icon("target")}Match by this concept</button>{_sharing(view)}</footer></article>'
+        f"{action('match', concept=m, radius=0 if view.n_sharing else view.nearest)}>"
+        f"{icon('target')}Match by this concept</button>{_sharing(view)}</footer></article>"
     )
 
 
@@ -63,7 +63,7 @@ def _bit(cell: BitCell, is_clicked: bool, is_tab_stop: bool) -> str:
     return (
         f'<button type="button" class="ch-bit {classes}" {pressed(is_clicked)} tabindex="{0 if is_tab_stop else -1}" '
         f'style="--margin:{min(abs(cell.value) / FULL_MARGIN, 1):.2f}" title="{label}" aria-label="{label}" '
-        f'{action("bit", bit=-1 if is_clicked else cell.bit)}>{digit}{mark}</button>'
+        f"{action('bit', bit=-1 if is_clicked else cell.bit)}>{digit}{mark}</button>"
     )
 
 
@@ -113,4 +113,4 @@ def _side(digit: str, centers: tuple[Center, ...]) -> str:
         f'<span class="ch-num">{c.value:+.2f}</span></li>'
         for c in centers
     )
-    return f'<div><h4>Strongest for {digit}</h4><ol>{rows or "<li>no class</li>"}</ol></div>'
+    return f"<div><h4>Strongest for {digit}</h4><ol>{rows or '<li>no class</li>'}</ol></div>"

@@ -32,7 +32,7 @@ def map_controls(controls: MapControls, info: ModelInfo) -> str:
 def _segments(label: str, name: str, choices: dict[str, tuple[str, str]], chosen: str) -> str:
     buttons = "".join(
         f'<button type="button" class="ch-seg" {pressed(value == chosen)} title="{text(why)}" '
-        f'{action("control", name=name, value=value)}>{text(word)}</button>'
+        f"{action('control', name=name, value=value)}>{text(word)}</button>"
         for value, (word, why) in choices.items()
     )
     return (

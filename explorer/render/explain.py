@@ -102,7 +102,7 @@ def _hero(
     label = f"{explanation.photo.title}, {what}"
     return (
         f'<section class="ch-hero" aria-label="The whole image">{stage(explanation, photo, overlay, label=label)}'
-        f"{_map_choice(names, concept)}<p class=\"ch-caption\">{_caption(explanation, names, concept, bit_view)}</p>"
+        f'{_map_choice(names, concept)}<p class="ch-caption">{_caption(explanation, names, concept, bit_view)}</p>'
         '<label class="ch-range"><span>Map opacity</span><input type="range" min="0" max="100" value="75" '
         'data-variable="--map-opacity" aria-label="Map opacity in percent"></label>'
         '<h3>Nearest classes <span class="ch-muted">by the whole code</span></h3>'

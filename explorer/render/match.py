@@ -7,6 +7,7 @@ from .question import question_panel
 
 __all__ = ["base_rate", "match_page", "results_panel"]
 
+
 def match_page(
     result: MatchResult,
     info: ModelInfo,
@@ -112,7 +113,7 @@ def _empty(result: MatchResult, names: tuple[str, ...], agree: tuple[int, ...], 
 def _offer(relaxation: Relaxation) -> str:
     return (
         f'<li><button type="button" class="ch-button" '
-        f'{action("relax", agree=relaxation.agree, keeps_filter=relaxation.keeps_filter)}>{text(relaxation.text)}'
+        f"{action('relax', agree=relaxation.agree, keeps_filter=relaxation.keeps_filter)}>{text(relaxation.text)}"
         f'<span class="ch-muted">{_matches(relaxation.n_matching)}</span></button></li>'
     )
 
@@ -128,7 +129,7 @@ def _pager(result: MatchResult) -> str:
     return (
         '<nav class="ch-pager" aria-label="Pages of matches">'
         f'<button type="button" class="ch-button" {action("page", page=back)} {"disabled" if back < 0 else ""}>'
-        f'{icon("left")}Previous</button><span>{result.page + 1} / {result.n_pages}</span>'
+        f"{icon('left')}Previous</button><span>{result.page + 1} / {result.n_pages}</span>"
         f'<button type="button" class="ch-button" {action("page", page=on)} '
-        f'{"disabled" if on >= result.n_pages else ""}>Next{icon("right")}</button></nav>'
+        f"{'disabled' if on >= result.n_pages else ''}>Next{icon('right')}</button></nav>"
     )

@@ -4,6 +4,7 @@ import base64
 import io
 from functools import lru_cache
 
+import cv2
 import matplotlib
 import numpy as np
 from PIL import Image
@@ -37,8 +38,7 @@ def map_rgba(concept_map: np.ndarray) -> np.ndarray:
     mean = float(values.mean())
     top = max(float(values.max()), FULL_COLOR * mean, 1e-12)
     share = (values - CLEAR * mean) / (top - CLEAR * mean)  # (h, w), at most 1
-    smooth = Image.fromarray(share).resize((MAP_SIDE, MAP_SIDE), Image.Resampling.BICUBIC)
-    share = np.asarray(smooth).clip(0, 1)  # (224, 224)
+    share = cv2.resize(share, (MAP_SIDE, MAP_SIDE), interpolation=cv2.INTER_CUBIC).clip(0, 1)  # (224, 224)
     rgba = _inferno()[(share * 255).round().astype(np.uint8)]  # (224, 224, 4)
     rgba[..., 3] = (255 * (share * 1.2).clip(0, 1) ** 0.75).round()
     return rgba

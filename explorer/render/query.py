@@ -59,10 +59,10 @@ def _pager(page: ThumbnailPage) -> str:
     return (
         '<div class="ch-pager" role="group" aria-label="Pages of the gallery">'
         f'<button type="button" class="ch-button is-icon" aria-label="Previous images" {action("turn", page=back)} '
-        f'{"disabled" if back < 0 else ""}>{icon("left")}</button>'
+        f"{'disabled' if back < 0 else ''}>{icon('left')}</button>"
         f'<span aria-live="polite" title="{count(page.n_total, "image")}">{where}</span>'
         f'<button type="button" class="ch-button is-icon" aria-label="More images" {action("turn", page=on)} '
-        f'{"disabled" if on >= page.n_pages else ""}>{icon("right")}</button></div>'
+        f"{'disabled' if on >= page.n_pages else ''}>{icon('right')}</button></div>"
     )
 
 

@@ -50,7 +50,7 @@ def _rule(m: int, name: str, subcode: str, radius: int, weight: int, size: int, 
     within = max(radius, 1)
     buttons = "".join(
         f'<button type="button" class="ch-seg" {pressed(is_on)} '
-        f'{action("rule", concept=m, radius=value)}>{word}</button>'
+        f"{action('rule', concept=m, radius=value)}>{word}</button>"
         for word, value, is_on in (
             ("Ignore", -1, radius < 0),
             ("Exact", 0, radius == 0),
@@ -71,9 +71,9 @@ def _stepper(m: int, name: str, radius: int, size: int) -> str:
     return (
         '<div class="ch-stepper">'
         f'<button type="button" class="ch-button is-icon" aria-label="One bit less for {text(name)}" '
-        f'{action("rule", concept=m, radius=less)} {"disabled" if radius <= 1 else ""}>−</button>'
+        f"{action('rule', concept=m, radius=less)} {'disabled' if radius <= 1 else ''}>−</button>"
         f'<button type="button" class="ch-button is-icon" aria-label="One bit more for {text(name)}" '
-        f'{action("rule", concept=m, radius=more)} {"disabled" if radius >= size else ""}>+</button></div>'
+        f"{action('rule', concept=m, radius=more)} {'disabled' if radius >= size else ''}>+</button></div>"
     )
 
 

@@ -30,8 +30,9 @@ def match_tab(page: gr.Blocks, services: Services, session: gr.State, tabs: gr.T
         info = services.info(now.checkpoint)
         names = now.names_or(info.concept_names)
         rules = rules_of(now, info)
-        result = services.match.match(now.checkpoint, request.session_hash or "", now.image, page=now.page,
-                                      names=names, **rules)
+        result = services.match.match(
+            now.checkpoint, request.session_hash or "", now.image, page=now.page, names=names, **rules
+        )
         return match_page(result, info, names, **rules)
 
     @guarded(unchanged)

@@ -49,8 +49,15 @@ def query_panel(page: gr.Blocks, services: Services, session: gr.State) -> None:
     gr.on(changes, show_hand, session, hand, show_progress="hidden", **ASKS_MODEL)
     gr.on(changes, show_strip, session, strip, show_progress="hidden", concurrency_limit=8, **SHOWS)
     strip.act(act, session, session, **WRITES)
-    upload.upload(receive, [session, upload], session, concurrency_id="upload", concurrency_limit=4,
-                  show_progress="hidden", api_visibility="private")
+    upload.upload(
+        receive,
+        [session, upload],
+        session,
+        concurrency_id="upload",
+        concurrency_limit=4,
+        show_progress="hidden",
+        api_visibility="private",
+    )
 
 
 def _hand(services: Services, session: Session, visitor: str) -> str:

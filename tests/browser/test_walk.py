@@ -30,8 +30,9 @@ def test_an_image_is_chosen_explained_matched_by_one_concept_and_left_for_a_neig
     expect(page.locator("#ch-hand h2")).to_have_text(neighbor)
 
     page.get_by_role("tab", name="Explain").click()
-    expect(page.locator(".ch-hero img.ch-photo")).to_have_attribute("alt", f"{neighbor}, no map".replace(
-        "no map", "where concept 1 looks"))
+    expect(page.locator(".ch-hero img.ch-photo")).to_have_attribute(
+        "alt", f"{neighbor}, no map".replace("no map", "where concept 1 looks")
+    )
     expect(page.locator(".ch-card .ch-map")).to_have_count(N_CONCEPTS)
 
 
@@ -99,16 +100,18 @@ def test_a_concept_is_renamed_everywhere_and_a_wrong_name_is_refused(page: Page,
     field = page.get_by_label("Name of concept 2")
     field.fill("wing <b>")
     field.press("Enter")
-    expect(page.locator(".ch-ribbon li").nth(1)).to_have_attribute("title", r"wing <b>: " + page.locator(
-        ".ch-ribbon code").nth(1).inner_text())
+    expect(page.locator(".ch-ribbon li").nth(1)).to_have_attribute(
+        "title", r"wing <b>: " + page.locator(".ch-ribbon code").nth(1).inner_text()
+    )
     field.fill("concept 1")
     field.press("Enter")
     expect(page.locator(".toast-wrap")).to_contain_text("same name")
     assert "wing <b>" in (model_folder / "concepts.json").read_text()
     field.fill("concept 2")
     field.press("Enter")
-    expect(page.locator(".ch-ribbon li").nth(1)).to_have_attribute("title", "concept 2: " + page.locator(
-        ".ch-ribbon code").nth(1).inner_text())
+    expect(page.locator(".ch-ribbon li").nth(1)).to_have_attribute(
+        "title", "concept 2: " + page.locator(".ch-ribbon code").nth(1).inner_text()
+    )
 
 
 def test_a_good_upload_is_explained_and_a_bad_one_gets_a_sentence(page: Page, tmp_path: Path) -> None:

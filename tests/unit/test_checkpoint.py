@@ -122,6 +122,18 @@ def test_the_encoder_takes_images_of_any_size(checkpoint: Checkpoint) -> None:
     assert encoder.class_centers.shape == (5, 8)
 
 
+def test_half_precision_gives_the_same_codes(checkpoint: Checkpoint) -> None:
+    encoder, random = Encoder(checkpoint, "cpu", half=True), np.random.default_rng(0)
+    images = [random.integers(0, 255, (40, 50, 3), dtype=np.uint8) for _ in range(24)]
+    full = encoder.code_logits(images)
+    assert not encoder.half  # it is for CUDA only, where the same code runs as here
+    encoder.half = True
+    half = encoder.code_logits(images)
+    assert not np.array_equal(half, full)
+    np.testing.assert_array_equal(half > 0, full > 0)
+    assert (np.abs(half) >= encoder.HALF_TOLERANCE / 2).all(where=np.abs(full) >= encoder.HALF_TOLERANCE)
+
+
 def test_a_bit_that_does_not_exist_is_refused(checkpoint: Checkpoint) -> None:
     encoder = Encoder(checkpoint, "cpu")
     image = np.zeros((20, 20, 3), np.uint8)

@@ -290,7 +290,7 @@ def test_a_gallery_killed_between_the_renames_comes_back_for_the_next_writer(tmp
 
 @pytest.fixture
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    monkeypatch.setattr(encode, "_load_encoder", lambda checkpoint, device: FakeEncoder())
+    monkeypatch.setattr(encode, "_load_encoder", lambda checkpoint, device, half: FakeEncoder())
     out = str(tmp_path / "gallery")
     return ["--checkpoint", "c", "--data", str(tmp_path / "photos"), "--out", out, "--batch-size", "4"]
 

@@ -55,6 +55,13 @@ def test_a_peak_lies_in_the_middle_of_its_cell_in_original_pixels() -> None:
     assert peaks_in_boxes(maps, sizes, boxes)[:, 0].tolist() == [True, False]
 
 
+def test_a_peak_leans_to_its_larger_neighbor() -> None:
+    maps = np.zeros((1, 1, 1, 5))
+    maps[0, 0, 0] = [0, 3, 4, 1, 0]
+    expected = 2.5 + (1 - 3) / (2 * (2 * 4 - 3 - 1))
+    np.testing.assert_allclose(peak_xy(maps, np.array([[100, 500]]))[0, 0], [expected * 100, 50])
+
+
 def test_overlap_is_one_for_equal_and_zero_for_disjoint_maps() -> None:
     assert concept_overlap(np.ones((2, 3, 2, 2))) == pytest.approx(1)
     assert concept_overlap(np.eye(4).reshape(1, 4, 2, 2)) == 0

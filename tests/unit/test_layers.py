@@ -13,9 +13,21 @@ ALLOWED = {  # module or package -> what it may import of ours
     "explorer.records": set(),
     "explorer.session": set(),
     "explorer.settings": set(),
-    "explorer.services": {"explorer.services", "explorer.records", "explorer.settings", "explorer.session", "concepthash"},
+    "explorer.services": {
+        "explorer.services",
+        "explorer.records",
+        "explorer.settings",
+        "explorer.session",
+        "concepthash",
+    },
     "explorer.render": {"explorer.render", "explorer.records", "explorer.session"},
-    "explorer.views": {"explorer.services", "explorer.render", "explorer.records", "explorer.session", "explorer.views"},
+    "explorer.views": {
+        "explorer.services",
+        "explorer.render",
+        "explorer.records",
+        "explorer.session",
+        "explorer.views",
+    },
     "explorer.ui": {"explorer.views", "explorer.render", "explorer.services", "explorer.session", "explorer.settings"},
     "app": {"explorer.ui", "explorer.services", "explorer.settings", "explorer.records", "concepthash"},
 }
@@ -25,11 +37,11 @@ RANKS = [  # concepthash: a module imports from the ranks above it or its own
     {"model"},
     {"attribution", "losses", "checkpoint"},
     {"encoder", "card"},
-    {"feature_cache", "gallery"},
+    {"feature_cache", "gallery", "trainer"},
     {"encode", "evaluate"},
     {"train"},
 ]
-SOURCES = sorted(p for folder in ("concepthash", "explorer") for p in (ROOT / folder).rglob("*.py")) + [ROOT / "app.py"]
+SOURCES = [*sorted(p for folder in ("concepthash", "explorer") for p in (ROOT / folder).rglob("*.py")), ROOT / "app.py"]
 
 
 def module_name(file: Path) -> str:

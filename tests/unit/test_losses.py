@@ -45,14 +45,18 @@ def test_quantization_compares_with_signs_and_moves_no_center(tensors: tuple[Ten
     codes, centers, labels = tensors
     codes, centers = codes.requires_grad_(), centers.requires_grad_()
     loss = quantization_loss(codes, centers, labels)
-    assert float(loss.detach()) == pytest.approx(by_hand(codes.detach(), centers.detach().sign(), labels, 8.0, 0.2), rel=1e-5)
+    assert float(loss.detach()) == pytest.approx(
+        by_hand(codes.detach(), centers.detach().sign(), labels, 8.0, 0.2), rel=1e-5
+    )
     loss.backward()
     assert codes.grad is not None
     assert centers.grad is None
 
 
 @pytest.mark.parametrize(("margin_on", "margins"), [("all", (0.2, 0.2)), ("first", (0.2, 0.0))])
-def test_concept_discrimination_averages_concepts_with_their_margins(margin_on: str, margins: tuple[float, ...]) -> None:
+def test_concept_discrimination_averages_concepts_with_their_margins(
+    margin_on: str, margins: tuple[float, ...]
+) -> None:
     generator = torch.Generator().manual_seed(1)
     z, offset = torch.randn(4, 2, 6, generator=generator), torch.randn(2, 6, generator=generator)
     centroids, labels = torch.randn(3, 6, generator=generator), torch.tensor([0, 2, 1, 1])

@@ -116,7 +116,10 @@ def test_signed_text_features_are_signs() -> None:
         (lambda: BackboneConfig(width=30, n_heads=4), "does not split over 4 heads"),
         (lambda: BackboneConfig(image_size=(8, 8)), "at least 16 pixels"),
         (lambda: ConceptHash(tiny_config(), None), "Text features of shape 5x8 are needed, got none"),
-        (lambda: build_backbone(BackboneConfig(name="no_such_model")), "'no_such_model' is not a VisionTransformer that timm can make"),
+        (
+            lambda: build_backbone(BackboneConfig(name="no_such_model")),
+            "'no_such_model' is not a VisionTransformer that timm can make",
+        ),
         (lambda: build_backbone(BackboneConfig(name="resnet18")), "VisionTransformer"),
     ],
 )

@@ -15,7 +15,7 @@ from concepthash.config import LOSS_PRESETS, TrainConfig
 from concepthash.data import read_dataset
 from concepthash.errors import CheckpointError, DataError
 from concepthash.model import ConceptHash
-from concepthash.train import Trainer
+from concepthash.trainer import Trainer, cut_and_paste
 
 LABELS = np.arange(20) % 5
 
@@ -83,6 +83,26 @@ def test_learning_rate_warms_up_and_then_falls_to_zero() -> None:
 def test_bfloat16_training_stays_close_to_float32() -> None:
     losses = [new_trainer(bfloat16=flag).run_epoch()["total"] for flag in (True, False)]
     assert losses[0] == pytest.approx(losses[1], rel=0.05)
+
+
+def test_cut_and_paste_takes_one_rectangle_from_the_other_image() -> None:
+    random = np.random.default_rng(0)
+    pasted = cut_and_paste(torch.zeros(50, 2, 6, 9), torch.ones(50, 2, 6, 9), random)
+    for image in pasted:
+        rows, columns = image[0].any(dim=1), image[0].any(dim=0)
+        assert torch.equal(image[0], torch.outer(rows, columns).float())
+        assert torch.equal(image[0], image[1])
+        assert 2 <= rows.sum() <= 5
+        assert 3 <= columns.sum() <= 8
+
+
+def test_every_image_is_seen_once_an_epoch_with_its_own_label() -> None:
+    trainer = new_trainer(cutmix_share=1.0, plain_share=0.5, feature_dropout=0.0)
+    seen = list(trainer._batches())
+    assert sorted(int(label) for _, labels in seen for label in labels) == sorted(LABELS.tolist())
+    for features, labels in seen:  # the class is written into ten channels, wherever a rectangle came from
+        votes = features[:, :50].mean(dim=(2, 3)).unflatten(1, (5, 10)).mean(dim=2)
+        assert torch.equal(votes.argmax(dim=1), labels)
 
 
 def test_cached_features_are_those_of_the_stem_and_survive_a_kill(
