@@ -1,0 +1,43 @@
+"""The shipped bird model on real photos; they are not part of the project and lie where CONCEPTHASH_SHARED says."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from concepthash.checkpoint import read_checkpoint
+from concepthash.data import read_dataset, read_image
+from concepthash.encoder import Encoder
+from concepthash.evaluate import evaluate
+
+ROOT = Path(__file__).parents[2]
+PHOTOS = Path(os.environ.get("CONCEPTHASH_SHARED", "")) / "data" / "cub50"
+
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("CONCEPTHASH_SHARED") or not PHOTOS.is_dir(),
+    reason="CONCEPTHASH_SHARED names no folder with data/cub50",
+)
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Encoder:
+    return Encoder(read_checkpoint(ROOT / "checkpoints" / "birds-64"), "cpu")
+
+
+def test_the_figures_of_the_card_are_those_of_the_shipped_weights(encoder: Encoder) -> None:
+    measured = evaluate(encoder, read_dataset(PHOTOS))
+    for name, said in encoder.checkpoint.metrics["figures"].items():
+        np.testing.assert_allclose(measured[name], said, atol=0.005, err_msg=name)
+
+
+def test_half_precision_leaves_the_codes_of_photos_as_they_are(encoder: Encoder) -> None:
+    images = [read_image(path) for path in read_dataset(PHOTOS).paths[::133]]
+    full = encoder.code_logits(images)
+    encoder.half = True
+    try:
+        half = encoder.code_logits(images)
+    finally:
+        encoder.half = False
+    np.testing.assert_array_equal(half > 0, full > 0)
+    assert np.abs(half - full).max() < encoder.HALF_TOLERANCE
