@@ -33,7 +33,7 @@ def model_card(table: ImageTable, classes: ClassTable, settings: Mapping[str, An
         "",
         "## Limits",
         "",
-        "- It knows the classes above and nothing else; an image of anything else still gets a code.",
+        "- It knows the classes of classes.json and nothing else; an image of anything else still gets a code.",
         "- A concept map says where a token read, not why; a name given to a concept is a person's guess.",
         "- Stem weights of efficientnet-lite: Apache-2.0. Sentence encoder all-MiniLM-L6-v2: Apache-2.0.",
         "- The rights in the training images stay with their owners; none is part of this folder.",

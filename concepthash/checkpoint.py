@@ -26,10 +26,12 @@ __all__ = [
     "read_checkpoint",
     "rename_concepts",
     "save_checkpoint",
+    "start_from",
     "write_atomically",
 ]
 
 FORMAT = 1
+STEM = "backbone.vit.patch_embed.backbone."
 MAX_NAME = 40
 
 
@@ -149,6 +151,24 @@ def load_model(checkpoint: Checkpoint, device: str | torch.device = "cpu") -> Co
     fold_batch_norm(model.eval().backbone.frozen_stem)
     model.to(memory_format=torch.channels_last)  # as convolutions like it
     return model.to(device).requires_grad_(False)
+
+
+def start_from(model: ConceptHash, checkpoint: Checkpoint) -> None:
+    """Fill a fresh model of the same sizes with a checkpoint's weights, to train it further.
+
+    A frozen stem keeps its own weights, which a checkpoint may hold rounded: so cached features stay valid.
+
+    Raises
+    ------
+    CheckpointError
+        If the weights are missing or do not fit.
+    """
+    try:
+        state = load_file(checkpoint.path / "weights.safetensors")
+        stem = {f"{STEM}{name}": tensor for name, tensor in model.backbone.frozen_stem.state_dict().items()}
+        _load_strictly(model, state | stem)
+    except (ConfigError, SafetensorError, OSError) as error:
+        raise CheckpointError(f"Training cannot start from {checkpoint.name!r}: {error}") from error
 
 
 def _load_strictly(model: ConceptHash, state: dict[str, torch.Tensor]) -> None:

@@ -63,7 +63,7 @@ class ConceptHash(nn.Module):
 
     def _freeze(self) -> None:
         """Stems never train; with adapters the whole transformer stays as it was, too."""
-        self.backbone.frozen_stem.requires_grad_(False)
+        self.backbone.frozen_stem.requires_grad_(False).eval()
         if self.config.backbone.adapter_dim:
             for name, parameter in self.backbone.named_parameters():
                 parameter.requires_grad_("adapter" in name)

@@ -14,7 +14,7 @@ import torch
 from tqdm import tqdm
 
 from .card import model_card
-from .checkpoint import Checkpoint, ClassTable, save_checkpoint, write_atomically
+from .checkpoint import Checkpoint, ClassTable, read_checkpoint, save_checkpoint, start_from, write_atomically
 from .config import LOSS_PRESETS, BackboneConfig, LossConfig, ModelConfig, TrainConfig
 from .data import ImageTable, read_dataset
 from .encoder import Encoder, choose_device
@@ -77,6 +77,8 @@ def _train(options: argparse.Namespace) -> Checkpoint:
     classes = make_class_table(table, options.text_encoder if options.centers == "language" else "none")
     model_config, losses, config = _configs(options, classes)
     model = make_model(model_config, classes, seed=config.seed).to(device)
+    if options.start:
+        start_from(model, read_checkpoint(options.start))
     features = cached_features(
         model.backbone,
         model_config.backbone,
@@ -91,7 +93,11 @@ def _train(options: argparse.Namespace) -> Checkpoint:
     _run(trainer, run)
     settings: dict[str, Any] = {"model": dataclasses.asdict(model_config), "losses": dataclasses.asdict(losses)}
     settings |= {"train": dataclasses.asdict(config), "data": table.name, "n_train": len(training)}
-    settings |= {"device": device.type, "minutes": round((time.monotonic() - started) / 60, 1)}
+    settings |= {
+        "device": device.type,
+        "start": options.start and Path(options.start).name,
+        "minutes": round((time.monotonic() - started) / 60, 1),
+    }
     unfinished = save_checkpoint(run / "final", model, classes, metrics=settings)
     figures = _measure(unfinished, table, options.device)
     save_checkpoint(out, model, classes, metrics=settings | figures, card=model_card(table, classes, settings, figures))
@@ -144,6 +150,9 @@ def _configs(options: argparse.Namespace, classes: ClassTable) -> tuple[ModelCon
     config = TrainConfig(
         epochs=options.epochs,
         weight_decay=options.weight_decay,
+        plain_share=options.plain_share,
+        cutmix_share=options.cutmix_share,
+        feature_dropout=options.feature_dropout,
         batch_size=options.batch_size,
         learning_rate=options.learning_rate,
         n_views=options.views,
@@ -177,6 +186,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--batch-size", type=int, default=TrainConfig.batch_size)
     add("--learning-rate", type=float, default=TrainConfig.learning_rate, help="peak of the schedule")
     add("--weight-decay", type=float, default=TrainConfig.weight_decay)
+    add("--plain-share", type=float, default=TrainConfig.plain_share, help="share of images seen without augmentation")
+    add(
+        "--cutmix-share", type=float, default=TrainConfig.cutmix_share, help="share that gets a rectangle of a relative"
+    )
+    add("--feature-dropout", type=float, default=TrainConfig.feature_dropout, help="share of stem channels dropped")
+    add("--from", dest="start", help="checkpoint of the same sizes and classes whose weights to start from")
     add("--views", type=int, default=TrainConfig.n_views, help="augmented views of each image to cache")
     add("--seed", type=int, default=TrainConfig.seed)
     add("--cache", help="folder for frozen features; kept after training. Default: inside --out, deleted at the end")

@@ -48,6 +48,11 @@ def test_features_then_forward_equals_forward(model: ConceptHash, images: Tensor
     torch.testing.assert_close(model.forward_features(features).code_logits, model(images).code_logits)
 
 
+def test_the_stem_of_a_fresh_model_does_not_learn_from_a_batch() -> None:
+    stem = ConceptHash(tiny_config(), torch.tensor(tiny_classes().text_features)).backbone.frozen_stem
+    assert not any(module.training for module in stem.modules())
+
+
 def test_the_stem_never_trains_nor_moves_its_statistics(images: Tensor) -> None:
     model = tiny_model().train()
     before = {name: t.clone() for name, t in model.backbone.frozen_stem.state_dict().items()}
