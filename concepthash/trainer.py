@@ -54,7 +54,7 @@ class Trainer:
         return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1, total - warmup))))
 
     def run_epoch(self) -> dict[str, float]:
-        """Train for one epoch and return the mean of every loss term, the total and the share of right classes."""
+        """Train for one epoch and return the mean of every loss term and of their total."""
         torch.manual_seed(self.config.seed * 100_003 + self.epoch)  # dropout, so that a resumed run repeats itself
         self.model.train()
         n_attention = self._n_attention()
