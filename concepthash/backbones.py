@@ -104,6 +104,11 @@ def _hybrid(config: BackboneConfig) -> VisionTransformer:
     stem = timm.create_model(
         config.stem, pretrained=False, num_classes=0, global_pool="", output_stride=config.output_stride
     )
+    if config.stem_stage is not None:
+        prune: Any = getattr(stem, "prune_intermediate_layers", None)
+        if prune is None:
+            raise ConfigError(f"The stem {config.stem!r} cannot end early; leave stem_stage out.")
+        prune([config.stem_stage], prune_norm=True, prune_head=True)
 
     def embed(**kwargs: object) -> HybridEmbed:
         return HybridEmbed(stem, patch_size=1, **{k: v for k, v in kwargs.items() if k != "patch_size"})  # type: ignore[arg-type]

@@ -20,7 +20,7 @@ def model_card(table: ImageTable, classes: ClassTable, settings: Mapping[str, An
         "",
         f"Data: {table.name}, {len(classes.names)} classes, {settings['n_train']} training images.",
         f"Network: {model['backbone']['name']} at {model['backbone']['image_size'][0]} px, "
-        f"{model['backbone']['depth']} blocks of width {model['backbone']['width']}.",
+        f"{model['backbone']['depth']} blocks of width {model['backbone']['width']}; tokens read {model['reading']}.",
         f"Hash centers: {model['centers']}; text features: {classes.text_encoder}.",
         f"Loss weights: {weights}; maps of L_csd and L_ground: {losses['csd_map']}.",
         f"Training: {train['epochs']} epochs of batches of {train['batch_size']}, {train['optimizer']} at "
@@ -47,6 +47,15 @@ def _figure_lines(figures: Mapping[str, Any]) -> list[str]:
         return ["Nothing: the data has no test split."]
     rows = ["| figure | value |", "|---|---|"]
     for name, value in figures.items():
-        values = value if isinstance(value, list) else [value]
-        rows.append(f"| {name} | {', '.join(f'{v:.4g}' for v in values)} |")
+        rows.append(f"| {name} | {_text(value)} |")
     return rows
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return ("; " if value and isinstance(value[0], dict) else ", ").join(map(_text, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_text(part)}" for name, part in value.items())
+    if value is None:
+        return "–"
+    return value if isinstance(value, str) else f"{value:.4g}"

@@ -1,9 +1,6 @@
 """One checkpoint is one folder: configuration, weights, classes, names of concepts, metrics and card."""
 
 import hashlib
-import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,28 +8,27 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, load_file, save
 
+from .concept_names import check_concept_names, read_concept_names
 from .config import ModelConfig, from_dict
 from .errors import CheckpointError, ConfigError
+from .files import read_json, write_atomically, write_json
 from .model import ConceptHash
 from .stems import fold_batch_norm
 
 __all__ = [
     "Checkpoint",
     "ClassTable",
-    "check_concept_names",
     "load_model",
     "read_checkpoint",
     "rename_concepts",
     "save_checkpoint",
     "start_from",
-    "write_atomically",
 ]
 
 FORMAT = 1
 STEM = "backbone.vit.patch_embed.backbone."
-MAX_NAME = 40
 
 
 @dataclass(frozen=True)
@@ -69,6 +65,8 @@ class Checkpoint:
         M names, ``"concept 1"`` … until somebody renames them.
     fingerprint
         SHA-256 of the weights in hexadecimal; a gallery keeps it to know its model.
+    stem
+        SHA-256 of the frozen stem's file; empty where the weights hold everything.
     metrics
         What was measured when it was made.
     """
@@ -79,6 +77,7 @@ class Checkpoint:
     classes: ClassTable
     concept_names: tuple[str, ...]
     fingerprint: str
+    stem: str
     metrics: Mapping[str, Any]
 
     @property
@@ -103,7 +102,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     folder = Path(path)
     if not folder.is_dir():
         raise CheckpointError(f"There is no checkpoint folder {folder.name!r}; give one that holds config.json.")
-    config_file = _read_json(folder / "config.json")
+    config_file = read_json(folder / "config.json")
     if config_file.get("format") != FORMAT:
         raise CheckpointError(
             f"Checkpoint {folder.name!r} has format {config_file.get('format')!r}, this version reads {FORMAT}."
@@ -112,16 +111,23 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         raise CheckpointError(f"Checkpoint {folder.name!r} has no weights.safetensors; copy the whole folder again.")
     try:
         config = from_dict(ModelConfig, config_file["model"])
-        classes = _read_classes(_read_json(folder / "classes.json"))
-        fingerprint = str(config_file["weights_sha256"])
+        classes = _read_classes(read_json(folder / "classes.json"))
+        fingerprint, stem = str(config_file["weights_sha256"]), str(config_file.get("stem_sha256", ""))
+        int(stem or "0", base=16)  # it becomes part of a file name
     except (ConfigError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"Checkpoint {folder.name!r} cannot be understood: {error}") from error
     if len(classes.names) != config.n_classes:
         raise CheckpointError(
             f"Checkpoint {folder.name!r} lists {len(classes.names)} classes, but its model has {config.n_classes}."
         )
-    metrics = _read_json(folder / "metrics.json") if (folder / "metrics.json").is_file() else {}
-    return Checkpoint(folder, folder.name, config, classes, _concept_names(folder, config), fingerprint, metrics)
+    if stem and not _stem_file(folder, stem).is_file():
+        raise CheckpointError(
+            f"Checkpoint {folder.name!r} has no stem; copy the folder 'stems' beside it, too, so that "
+            f"stems/{stem[:16]}.safetensors is there."
+        )
+    metrics = read_json(folder / "metrics.json") if (folder / "metrics.json").is_file() else {}
+    names = read_concept_names(folder, config.n_concepts)
+    return Checkpoint(folder, folder.name, config, classes, names, fingerprint, stem, metrics)
 
 
 def load_model(checkpoint: Checkpoint, device: str | torch.device = "cpu") -> ConceptHash:
@@ -132,25 +138,41 @@ def load_model(checkpoint: Checkpoint, device: str | torch.device = "cpu") -> Co
     CheckpointError
         If the weights were altered or do not fit the configuration; the first wrong names are in the message.
     """
-    file = checkpoint.path / "weights.safetensors"
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"The weights of {checkpoint.name!r} cannot be read: {error.strerror}.") from error
-    if hashlib.sha256(content).hexdigest() != checkpoint.fingerprint:
-        raise CheckpointError(
-            f"The weights of {checkpoint.name!r} were altered or cut short: their SHA-256 is not the one in "
-            "config.json. Copy the whole folder again."
-        )
     features = torch.tensor(checkpoint.classes.text_features) if checkpoint.classes.text_features else None
     try:
+        state = load(_read_whole(checkpoint, checkpoint.path / "weights.safetensors", checkpoint.fingerprint))
+        if checkpoint.stem:
+            stem = load(_read_whole(checkpoint, _stem_file(checkpoint.path, checkpoint.stem), checkpoint.stem))
+            state |= {f"{STEM}{name}": tensor for name, tensor in stem.items()}
         model = ConceptHash(checkpoint.config, features)
-        _load_strictly(model, load_file(file))
+        _load_strictly(model, state)
     except (ConfigError, SafetensorError) as error:
         raise CheckpointError(f"The weights of {checkpoint.name!r} cannot be used: {error}") from error
     fold_batch_norm(model.eval().backbone.frozen_stem)
     model.to(memory_format=torch.channels_last)  # as convolutions like it
     return model.to(device).requires_grad_(False)
+
+
+def _stem_file(folder: Path, stem: str) -> Path:
+    """Where a stem with this SHA-256 lies: inside the checkpoint, or beside it for all that share it."""
+    own, shared = folder / "stem.safetensors", folder.parent / "stems" / f"{stem[:16]}.safetensors"
+    return own if own.is_file() else shared
+
+
+def _read_whole(checkpoint: Checkpoint, file: Path, sha256: str) -> bytes:
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise CheckpointError(
+            f"Weights of {checkpoint.name!r} cannot be read from {file.parent.name}/{file.name}: {error.strerror}. "
+            "Copy the whole folder again, and the folder 'stems' beside it where there is one."
+        ) from error
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise CheckpointError(
+            f"The weights of {checkpoint.name!r} were altered or cut short: the SHA-256 of {file.name} is not the one "
+            "in config.json. Copy the whole folder again."
+        )
+    return content
 
 
 def start_from(model: ConceptHash, checkpoint: Checkpoint) -> None:
@@ -193,6 +215,7 @@ def save_checkpoint(
     metrics: Mapping[str, Any] | None = None,
     card: str = "",
     half: bool = True,
+    share_stem: bool = False,
 ) -> Checkpoint:
     """Write a checkpoint folder; ``config.json`` comes last, so a folder without it is unfinished.
 
@@ -200,26 +223,33 @@ def save_checkpoint(
     ----------
     half
         Whether matrices are stored as float16 (vectors, biases and statistics stay float32).
+    share_stem
+        Whether the frozen stem goes to the folder ``stems`` beside this one, once for all checkpoints that use it,
+        instead of into this one.
     """
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: _stored(tensor, half) for name, tensor in model.state_dict().items()}
-    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as temporary:
-        pass
-    save_file(state, temporary.name)
-    os.chmod(temporary.name, 0o644)
-    os.replace(temporary.name, folder / "weights.safetensors")
-    fingerprint = hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()
+    stem = {name: state.pop(name) for name in list(state) if name.startswith(STEM)}
+    weights = save(state)
+    write_atomically(folder / "weights.safetensors", weights)
+    fingerprints = {"weights_sha256": hashlib.sha256(weights).hexdigest()}
+    if stem:
+        weights = save({name.removeprefix(STEM): tensor for name, tensor in stem.items()})
+        fingerprints["stem_sha256"] = hashlib.sha256(weights).hexdigest()
+        shared = folder.parent / "stems" / f"{fingerprints['stem_sha256'][:16]}.safetensors"
+        shared.parent.mkdir(exist_ok=True) if share_stem else None
+        write_atomically(shared if share_stem else folder / "stem.safetensors", weights)
     rows: list[dict[str, Any]] = [
         {"name": n, "family": f} for n, f in zip(classes.names, classes.families, strict=True)
     ]
     for row, feature in zip(rows, classes.text_features, strict=False):
         row["text_feature"] = [float(f"{value:.6g}") for value in feature]
-    _write_json(folder / "classes.json", {"text_encoder": classes.text_encoder, "classes": rows}, indent=None)
-    _write_json(folder / "metrics.json", dict(metrics or {}))
+    write_json(folder / "classes.json", {"text_encoder": classes.text_encoder, "classes": rows}, indent=None)
+    write_json(folder / "metrics.json", dict(metrics or {}))
     write_atomically(folder / "card.md", card.encode())
-    config = {"format": FORMAT, "weights_sha256": fingerprint, "model": asdict(model.config)}
-    _write_json(folder / "config.json", config)
+    config = {"format": FORMAT, **fingerprints, "model": asdict(model.config)}
+    write_json(folder / "config.json", config)
     return read_checkpoint(folder)
 
 
@@ -242,40 +272,11 @@ def rename_concepts(path: str | Path, names: Sequence[str]) -> None:
     n_concepts = read_checkpoint(folder).config.n_concepts
     cleaned = check_concept_names(names, n_concepts)
     try:
-        _write_json(folder / "concepts.json", {"names": list(cleaned)})
+        write_json(folder / "concepts.json", {"names": list(cleaned)})
     except OSError as error:
         raise CheckpointError(
             f"The names cannot be kept in {folder.name!r} ({error.strerror}); export them as JSON instead."
         ) from error
-
-
-def check_concept_names(names: Sequence[str], n_concepts: int) -> tuple[str, ...]:
-    """Names without outer spaces, if there are M of them, all different, none empty or over 40 characters.
-
-    Raises
-    ------
-    ConfigError
-        Otherwise.
-    """
-    cleaned = tuple(" ".join(str(name).split()) for name in names)
-    if len(cleaned) != n_concepts:
-        raise ConfigError(f"This model has {n_concepts} concepts, but {len(cleaned)} names were given.")
-    for name in cleaned:
-        if not 1 <= len(name) <= MAX_NAME:
-            raise ConfigError(f"A concept name needs 1 to {MAX_NAME} characters; {name[:MAX_NAME]!r} has {len(name)}.")
-    if len({name.casefold() for name in cleaned}) != n_concepts:
-        raise ConfigError("Two concepts have the same name; give each its own.")
-    return cleaned
-
-
-def _concept_names(folder: Path, config: ModelConfig) -> tuple[str, ...]:
-    file = folder / "concepts.json"
-    if not file.is_file():
-        return tuple(f"concept {m + 1}" for m in range(config.n_concepts))
-    try:
-        return check_concept_names(_read_json(file)["names"], config.n_concepts)
-    except (KeyError, TypeError, ConfigError) as error:
-        raise CheckpointError(f"concepts.json of {folder.name!r} cannot be used: {error} Mend or delete it.") from error
 
 
 def _read_classes(content: dict[str, Any]) -> ClassTable:
@@ -287,29 +288,3 @@ def _read_classes(content: dict[str, Any]) -> ClassTable:
         features,
         str(content["text_encoder"]),
     )
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{file.parent.name!r} has no {file.name}; is it a whole checkpoint folder?") from error
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{file.name} of {file.parent.name!r} cannot be read: {error}.") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{file.name} of {file.parent.name!r} must hold a JSON object.")
-    return content
-
-
-def _write_json(file: Path, content: dict[str, Any], indent: int | None = 1) -> None:
-    write_atomically(file, (json.dumps(content, indent=indent, ensure_ascii=False) + "\n").encode())
-
-
-def write_atomically(file: Path, content: bytes) -> None:
-    """Write so that the file holds either the old or the new content, whatever happens."""
-    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", delete=False) as temporary:
-        temporary.write(content)
-        temporary.flush()
-        os.fsync(temporary.fileno())
-    os.chmod(temporary.name, 0o644)
-    os.replace(temporary.name, file)

@@ -6,11 +6,12 @@ from typing import Any, Literal, get_args
 
 from .errors import ConfigError
 
-__all__ = ["LOSS_PRESETS", "BackboneConfig", "LossConfig", "ModelConfig", "TrainConfig", "from_dict"]
+__all__ = ["LOSS_PRESETS", "BackboneConfig", "LossConfig", "ModelConfig", "Reading", "TrainConfig", "from_dict"]
 
 Centers = Literal["language", "learnable", "random"]
 CenterInput = Literal["raw", "sign"]
 ConceptMap = Literal["last", "rollout"]
+Reading = Literal["all", "patches"]
 Margin = Literal["first", "all"]
 
 
@@ -37,6 +38,9 @@ class BackboneConfig:
         Height and width in pixels that every image is resized to.
     stem, output_stride, width, depth, n_heads
         Hybrid only: timm name of the stem, pixels per grid cell, and the size of the transformer above it.
+    stem_stage
+        Hybrid only: the last of the stem's stages that is kept, counted from 0 as timm counts where it halves the grid
+        (3: 16 pixels a cell). Early stages see less around a cell and give a finer grid; None keeps the whole stem.
     adapter_dim
         Bottleneck width of the paper's adapters in a frozen transformer; 0 trains the transformer itself.
     dropout, drop_path
@@ -49,6 +53,7 @@ class BackboneConfig:
     image_size: tuple[int, int] = (320, 320)
     stem: str = "tf_efficientnet_lite2"
     output_stride: int = 32
+    stem_stage: int | None = None
     width: int = 256
     depth: int = 2
     n_heads: int = 4
@@ -66,6 +71,8 @@ class BackboneConfig:
             raise ConfigError(f"width {self.width} does not split over {self.n_heads} heads; use a multiple of it.")
         if not (0 <= self.dropout < 1 and 0 <= self.drop_path < 1):
             raise ConfigError("dropout and drop_path must be at least 0 and less than 1.")
+        if self.stem_stage is not None and not 0 <= self.stem_stage <= 4:
+            raise ConfigError(f"stem_stage is {self.stem_stage}; use 0 to 4, or None for the whole stem.")
         if self.adapter_dim < 0:
             raise ConfigError(f"adapter_dim is {self.adapter_dim}; use 0 for none or a bottleneck width.")
 
@@ -87,6 +94,9 @@ class ModelConfig:
         The vision transformer.
     prompt_generator
         Whether concept tokens come from the released code's generator instead of being free parameters.
+    reading
+        Which tokens a token attends to: ``"all"`` of them (paper), or ``"patches"``: a concept token reads patches and
+        nothing else, and a patch reads only itself, so that a sub-code holds what stands where its concept looks.
     centers
         What the hash centers are computed from: class-name text features, free vectors, or fixed random signs.
     center_input
@@ -100,12 +110,14 @@ class ModelConfig:
     n_classes: int = 2
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     prompt_generator: bool = False
+    reading: Reading = "all"
     centers: Centers = "language"
     center_input: CenterInput = "raw"
     text_dim: int = 0
 
     def __post_init__(self) -> None:
         _check_positive(self, "n_concepts", "n_bits", "n_classes")
+        _check_choice("reading", self.reading, Reading)
         _check_choice("centers", self.centers, Centers)
         _check_choice("center_input", self.center_input, CenterInput)
         if self.n_bits % self.n_concepts:
@@ -132,6 +144,8 @@ class LossConfig:
         Weights of L_clf, L_quan, L_cd and L_csd.
     ground_weight
         Weight of L_ground, this project's own term: the patches a concept looks at must tell the class by themselves.
+    sub_weight
+        Weight of L_sub, this project's own term: sub-codes of different concepts must arrange the classes differently.
     scale, margin
         Scale s and additive cosine margin m of the classification terms.
     cd_margin
@@ -145,6 +159,7 @@ class LossConfig:
     cd_weight: float = 1.0
     csd_weight: float = 1.0
     ground_weight: float = 0.0
+    sub_weight: float = 0.0
     scale: float = 8.0
     margin: float = 0.2
     cd_margin: Margin = "all"
@@ -154,13 +169,13 @@ class LossConfig:
         _check_positive(self, "scale")
         _check_choice("cd_margin", self.cd_margin, Margin)
         _check_choice("csd_map", self.csd_map, ConceptMap)
-        for name in ("clf_weight", "quan_weight", "cd_weight", "csd_weight", "ground_weight", "margin"):
+        for name in ("clf_weight", "quan_weight", "cd_weight", "csd_weight", "ground_weight", "sub_weight", "margin"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be 0 or more.")
 
 
 LOSS_PRESETS: dict[str, LossConfig] = {
-    "grounded": LossConfig(csd_weight=1.5, ground_weight=2.0, csd_map="rollout"),
+    "grounded": LossConfig(csd_weight=1.5, ground_weight=2.0, sub_weight=1.0, csd_map="rollout"),
     "paper": LossConfig(),
     "released": LossConfig(csd_weight=0.0, cd_margin="first"),
 }

@@ -2,31 +2,25 @@
 
 import argparse
 import hashlib
-import io
 import json
 import os
 import sys
 import time
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
-from .data import ImageTable, read_dataset, read_image, resize_for_model
-from .errors import ConceptHashError, ConfigError, DataError, GalleryError, ImageError
-from .gallery import Gallery, GalleryWriter, NewImage, Provenance, Skipped, open_gallery
+from .data import ImageTable, read_dataset
+from .errors import ConceptHashError, ConfigError, DataError, GalleryError
+from .gallery import Gallery, GalleryWriter, Provenance, Skipped, open_gallery
+from .gallery.reading import Decoded, read_batches, valid_text
+from .gallery.thumbnails import THUMBNAIL_KINDS, THUMBNAIL_SIDE, check_originals
 
 __all__ = ["ImageEncoder", "encode_table", "main"]
-
-THUMBNAIL_SIDE = 256
-_THUMBNAIL_QUALITY = 80
-_N_READERS = min(4, os.cpu_count() or 1)
 
 
 class ImageEncoder(Protocol):
@@ -57,12 +51,6 @@ class _Run:
     seconds: float
 
 
-@dataclass(frozen=True, eq=False)
-class _Decoded:
-    model_input: np.ndarray  # (h, w, 3) uint8
-    image: NewImage
-
-
 def encode_table(
     encoder: ImageEncoder,
     table: ImageTable,
@@ -71,6 +59,7 @@ def encode_table(
     batch_size: int = 32,
     progress: bool = True,
     overwrite: bool = False,
+    thumbnails: Literal["own", "originals"] = "own",
 ) -> Gallery:
     """Encode all images of a table into a gallery on disk, in the order of the table.
 
@@ -91,6 +80,9 @@ def encode_table(
         Whether a progress bar is shown on standard error.
     overwrite
         Replace a gallery at ``out``, which stays until the new one is complete.
+    thumbnails
+        ``"own"`` stores a small copy of every image. ``"originals"`` shows the images themselves, which must be JPEG,
+        PNG or WebP files of at most 256 pixels a side; gallery and images can then be moved together, not apart.
 
     Returns
     -------
@@ -100,42 +92,58 @@ def encode_table(
     Raises
     ------
     ConfigError
-        If ``batch_size`` is below 1.
+        If ``batch_size`` is below 1, or ``thumbnails`` is something else.
     DataError
         If there are no images, or none of them can be read.
     GalleryError
-        If ``out`` is taken, another process writes there, an unfinished gallery there was made otherwise, or the disk
-        is full or refuses.
+        If ``out`` is taken, another process writes there, an unfinished gallery there was made otherwise, an original
+        cannot be its own thumbnail, or the disk is full or refuses.
     """
-    return _encode(encoder, table, Path(out), batch_size, progress, overwrite).gallery
+    return _encode(encoder, table, Path(out), batch_size, progress, overwrite, thumbnails).gallery
 
 
 def _encode(
-    encoder: ImageEncoder, table: ImageTable, out: Path, batch_size: int, progress: bool, overwrite: bool
+    encoder: ImageEncoder,
+    table: ImageTable,
+    out: Path,
+    batch_size: int,
+    progress: bool,
+    overwrite: bool,
+    thumbnails: str,
 ) -> _Run:
     if batch_size < 1:
         raise ConfigError(f"The batch size is {batch_size}; it must be at least 1.")
+    if thumbnails not in THUMBNAIL_KINDS:
+        raise ConfigError(f"Thumbnails are {' or '.join(THUMBNAIL_KINDS)}, not {thumbnails!r}; choose one of these.")
     if not len(table):
         raise DataError(f"{table.name} has no images; choose a folder that has some.")
     _check_outside(out, table.root)
+    if thumbnails == "originals":
+        check_originals(table.paths, table.root)
     started = time.perf_counter()
-    with GalleryWriter(out, _provenance(encoder, table), overwrite=overwrite) as writer:
+    with GalleryWriter(out, _provenance(encoder, table, out, thumbnails), overwrite=overwrite) as writer:
         n_before = writer.n_images
-        _encode_rest(encoder, table, writer, batch_size, progress)
+        _encode_rest(encoder, table, writer, batch_size, progress, thumbnails == "own")
         n_encoded = writer.n_images - n_before
         writer.finish()
     return _Run(open_gallery(out), n_encoded, time.perf_counter() - started)
 
 
 def _encode_rest(
-    encoder: ImageEncoder, table: ImageTable, writer: GalleryWriter, batch_size: int, progress: bool
+    encoder: ImageEncoder,
+    table: ImageTable,
+    writer: GalleryWriter,
+    batch_size: int,
+    progress: bool,
+    with_thumbnails: bool,
 ) -> None:
     n_done = writer.n_images + writer.n_skipped  # every image of the table ends up as one or the other, in order
-    size = tuple(encoder.checkpoint.config.backbone.image_size)
+    height, width = encoder.checkpoint.config.backbone.image_size
+    batches = read_batches(table, n_done, batch_size, (height, width), with_thumbnails=with_thumbnails)
     n_bits = encoder.checkpoint.config.n_bits
     with tqdm(total=len(table), initial=n_done, desc="encode", unit="image", disable=not progress) as bar:
-        for batch in _batches(table, n_done, batch_size, size):
-            decoded = [item for item in batch if isinstance(item, _Decoded)]
+        for batch in batches:
+            decoded = [item for item in batch if isinstance(item, Decoded)]
             skipped = [item for item in batch if isinstance(item, Skipped)]
             inputs = [item.model_input for item in decoded]
             logits = encoder.code_logits(inputs) if inputs else np.empty((0, n_bits), dtype=np.float32)  # (n, K)
@@ -143,69 +151,11 @@ def _encode_rest(
             bar.update(len(batch))
 
 
-def _batches(
-    table: ImageTable, start: int, batch_size: int, size: tuple[int, ...]
-) -> Iterator[list[_Decoded | Skipped]]:
-    """Read ahead by one batch in threads, so that the model need not wait for the disk."""
-    waiting: deque[list[Future[_Decoded | Skipped]]] = deque()
-    pool = ThreadPoolExecutor(_N_READERS, thread_name_prefix="read")
-    try:
-        for first in range(start, len(table), batch_size):
-            rows = range(first, min(first + batch_size, len(table)))
-            waiting.append([pool.submit(_decode, table, row, size) for row in rows])
-            if len(waiting) > 1:
-                yield [future.result() for future in waiting.popleft()]
-        while waiting:
-            yield [future.result() for future in waiting.popleft()]
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _decode(table: ImageTable, row: int, size: tuple[int, ...]) -> _Decoded | Skipped:
-    path = _stored_path(table, row)
-    try:
-        pixels = read_image(table.paths[row])  # (H, W, 3)
-    except ImageError as error:
-        return Skipped(path, str(error))
-    label = int(table.labels[row])
-    is_train = None if table.is_train is None else bool(table.is_train[row])
-    image = NewImage(
-        image_id=table.image_ids[row],
-        path=path,
-        class_name=table.class_names[label] if label >= 0 else None,
-        label=label,
-        family=(table.families[label] or None) if label >= 0 else None,
-        width=pixels.shape[1],
-        height=pixels.shape[0],
-        split={None: None, True: "train", False: "test"}[is_train],
-        thumbnail=_thumbnail(pixels),
-    )
-    return _Decoded(resize_for_model(pixels, (size[0], size[1])), image)
-
-
-def _thumbnail(pixels: np.ndarray) -> bytes:
-    """Encode an RGB image (H, W, 3) as WebP, shrunk to a longer side of 256 pixels where it is larger."""
-    image = Image.fromarray(pixels)
-    image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
-    file = io.BytesIO()
-    image.save(file, "WEBP", quality=_THUMBNAIL_QUALITY, method=4)
-    return file.getvalue()
-
-
-def _stored_path(table: ImageTable, row: int) -> str:
-    path = table.paths[row]
-    if path.is_relative_to(table.root):
-        path = path.relative_to(table.root)
-    return _valid_text(path.as_posix())
-
-
-def _valid_text(text: str) -> str:
-    """Spell out bytes of a file name that are no UTF-8, since a database cannot hold them."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _provenance(encoder: ImageEncoder, table: ImageTable) -> Provenance:
+def _provenance(encoder: ImageEncoder, table: ImageTable, out: Path, thumbnails: str) -> Provenance:
     checkpoint = encoder.checkpoint
+    root = table.root.resolve()
+    if thumbnails == "originals":  # so that both can be moved together
+        root = Path(os.path.relpath(root, out.expanduser().resolve()))
     split = None if table.is_train is None else table.is_train.tolist()
     described = [table.image_ids, table.labels.tolist(), table.class_names, table.families, split]
     return Provenance(
@@ -214,8 +164,9 @@ def _provenance(encoder: ImageEncoder, table: ImageTable) -> Provenance:
         n_bits=checkpoint.config.n_bits,
         n_concepts=checkpoint.config.n_concepts,
         transform=encoder.transform_id,
-        data_root=_valid_text(str(table.root.resolve())),
+        data_root=valid_text(root.as_posix()),
         images=hashlib.sha256(json.dumps(described).encode()).hexdigest(),
+        thumbnails=thumbnails,
     )
 
 
@@ -245,7 +196,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> _Run:
     table = read_dataset(options.data)
     encoder = _load_encoder(options.checkpoint, options.device, options.half)
-    return _encode(encoder, table, Path(options.out), options.batch_size, not options.quiet, options.overwrite)
+    out, progress = Path(options.out), not options.quiet
+    return _encode(encoder, table, out, options.batch_size, progress, options.overwrite, options.thumbnails)
 
 
 def _load_encoder(checkpoint: str, device: str, half: bool) -> ImageEncoder:
@@ -286,6 +238,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument("--half", action="store_true", help="float16 on CUDA; codes stay what they are in float32")
     parser.add_argument("--batch-size", type=int, default=32, help="images encoded at once (32)")
+    parser.add_argument(
+        "--thumbnails",
+        choices=THUMBNAIL_KINDS,
+        default="own",
+        help="own: a small copy of every image (default); originals: the images themselves, where all are JPEG, PNG or "
+        f"WebP files of at most {THUMBNAIL_SIDE} pixels a side, whose folders the app then serves",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace a gallery there, once the new is complete")
     parser.add_argument("--quiet", action="store_true", help="show no progress bar")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the summary")

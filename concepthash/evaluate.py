@@ -12,7 +12,7 @@ from tqdm import tqdm
 from .attribution import MapSettings
 from .checkpoint import read_checkpoint
 from .codes import binarize, hamming, pack_words
-from .data import ImageTable, read_dataset, read_image
+from .data import ImageTable, read_dataset, read_image, read_part_mask
 from .encoder import Encoder
 from .errors import ConceptHashError, DataError
 from .localization import concept_overlap, peaks_in_boxes
@@ -22,7 +22,9 @@ from .metrics import (
     mean_average_precision,
     mean_average_precision_topk,
     precision_at,
+    subcode_redundancy,
 )
+from .parts import attribute_agreement, part_figures
 
 __all__ = ["concept_figures", "evaluate", "main", "retrieval_figures"]
 
@@ -37,7 +39,8 @@ def evaluate(
     dict
         ``map`` (tie-averaged), ``map_topk``, ``precision_at_10``, ``map_per_concept``, ``accuracy`` (nearest class
         center by cosine), ``bit_balance``, ``concept_overlap``, and, where the data set has boxes,
-        ``concept_on_object`` and its minimum; all in [0, 1].
+        ``concept_on_object`` and its minimum; all in [0, 1]. Where it has masks of parts also `part_figures` and
+        ``match_attribute_agreement``, see `attribute_agreement`.
 
     Raises
     ------
@@ -62,9 +65,18 @@ def evaluate(
     cosine = query_logits @ encoder.class_centers.T / np.linalg.norm(encoder.class_centers, axis=1)  # (Q, C), times |v|
     figures["accuracy"] = float((cosine.argmax(axis=1) == labels[queries]).mean())
     boxes = None if table.boxes is None else table.boxes[queries]
-    return (
-        {"n_gallery": len(gallery), "n_queries": len(queries)} | figures | concept_figures(maps, np.array(sizes), boxes)
-    )
+    figures |= concept_figures(maps, np.array(sizes), boxes)
+    if table.mask_paths is not None:
+        figures |= part_figures(maps, [read_part_mask(table, row) for row in queries], table.part_names)
+        figures["match_attribute_agreement"] = attribute_agreement(
+            binarize(query_logits),
+            binarize(gallery_logits),
+            table.labels[queries],
+            table.labels[gallery],
+            table,
+            figures["best_part"],
+        )
+    return {"n_gallery": len(gallery), "n_queries": len(queries)} | figures
 
 
 def retrieval_figures(
@@ -83,6 +95,7 @@ def retrieval_figures(
         "precision_at_10": precision_at(distances, query_labels, gallery_labels, 10),
         "map_per_concept": map_per_concept(queries, gallery, query_labels, gallery_labels, n_concepts).tolist(),
         "bit_balance": bit_balance(gallery),
+        "subcode_redundancy": subcode_redundancy(gallery, n_concepts),
     }
 
 

@@ -16,7 +16,7 @@ from .backbones import Backbone
 from .config import BackboneConfig
 from .data import ImageTable, read_image, resize_for_model, training_view
 from .encoder import normalize_images
-from .stems import compile_stem
+from .stems import fast_stem
 
 __all__ = ["cached_features"]
 
@@ -49,7 +49,6 @@ def cached_features(
     n_views: int,
     seed: int = 0,
     n_workers: int = 0,
-    fast: bool = False,
 ) -> np.ndarray:
     """Stem features of ``n_views`` views of every image of a table.
 
@@ -60,8 +59,6 @@ def cached_features(
     ----------
     n_workers
         Processes that read and augment images while the stem runs.
-    fast
-        Whether the stem is compiled in bfloat16 first, see `compile_stem`.
 
     Returns
     -------
@@ -70,7 +67,7 @@ def cached_features(
     """
     device = next(backbone.parameters()).device
     folder.mkdir(parents=True, exist_ok=True)
-    name = _cache_key(backbone, config, table, (n_views, seed, fast))
+    name = _cache_key(backbone, config, table, (n_views, seed))
     file, progress = folder / f"{name}.npy", folder / f"{name}.json"
     n_done = json.loads(progress.read_text())["n_done"] if progress.exists() and file.exists() else 0
     if n_done == 0:
@@ -80,7 +77,7 @@ def cached_features(
     features = open_memmap(file, mode="r+")
     views = DataLoader(_Views(table, config.image_size, n_views, seed, n_done), batch_size=None, num_workers=n_workers)
     with tqdm(total=len(table), initial=n_done, desc="frozen features", unit="image") as bar:
-        stem = compile_stem(backbone) if fast and n_done < len(table) else backbone.stem
+        stem = fast_stem(backbone)
         for row, images in enumerate(views, start=n_done):
             features[row] = _stem_features(stem, images.to(device), config)
             bar.update()

@@ -1,8 +1,12 @@
 """Concept maps against what is known of an image: where a map peaks, and whether that lies on the object."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-__all__ = ["concept_overlap", "peak_xy", "peaks_in_boxes"]
+from .errors import DataError
+
+__all__ = ["best_parts", "concept_overlap", "part_table", "peak_xy", "peaks_in_boxes", "peaks_in_parts"]
 
 
 def peak_xy(maps: np.ndarray, image_sizes: np.ndarray) -> np.ndarray:
@@ -85,3 +89,80 @@ def concept_overlap(maps: np.ndarray) -> float:
     if len(first) == 0:
         return float("nan")
     return float((flat[:, first] * flat[:, second]).sum(axis=2).mean())
+
+
+def part_table(maps: np.ndarray, masks: Sequence[np.ndarray], n_parts: int) -> np.ndarray:
+    """How much more a concept looks at each part than chance would: (M, P) float64, 1 is chance.
+
+    The share of the concept maps' mass that lies in a part, over the part's share of the area; both summed over all
+    images first, so that a part which is hardly visible in one of them counts little there. nan for a part that is in
+    no image.
+
+    Parameters
+    ----------
+    maps
+        (n, M, h, w), each summing to 1; one cell's mass is spread evenly over its pixels.
+    masks
+        n arrays (H, W) of part numbers 1 … P, 0 for none; H and W are multiples of h and w.
+    n_parts
+        P.
+
+    Examples
+    --------
+    >>> mask = np.array([[1, 1, 0, 0], [0, 0, 0, 2]])
+    >>> part_table(np.array([[[[0.5, 0.5]]]]), [mask], 2).tolist()
+    [[1.0, 1.0]]
+    >>> part_table(np.array([[[[1.0, 0.0]]]]), [mask], 2).tolist()
+    [[2.0, 0.0]]
+    """
+    mass, area = np.zeros((maps.shape[1], n_parts)), np.zeros(n_parts)
+    for concept_maps, mask in zip(maps, masks, strict=True):
+        shares = _shares_of_cells(mask, maps.shape[2:], n_parts)  # (h, w, P)
+        mass += np.einsum("mhw,hwp->mp", concept_maps, shares)
+        area += shares.mean(axis=(0, 1))
+    return np.divide(mass, area, out=np.full_like(mass, np.nan), where=area > 0)
+
+
+def _shares_of_cells(mask: np.ndarray, grid: tuple[int, ...], n_parts: int) -> np.ndarray:
+    """Which share of every cell each part covers: (H, W) → (h, w, P)."""
+    (height, width), (h, w) = mask.shape, grid
+    if height % h or width % w:
+        raise DataError(f"A mask of {width}x{height} pixels does not split into {w}x{h} cells; use a multiple.")
+    cells = mask.reshape(h, height // h, w, width // w)
+    return np.stack([(cells == part).mean(axis=(1, 3)) for part in range(1, n_parts + 1)], axis=2)
+
+
+def best_parts(table: np.ndarray) -> np.ndarray:
+    """Each concept's best part: where its map is denser than anywhere else, (M,) index into the columns of the table.
+
+    Parameters
+    ----------
+    table
+        (M, P), from `part_table`.
+    """
+    return np.asarray(np.nanargmax(table, axis=1))
+
+
+def peaks_in_parts(maps: np.ndarray, masks: Sequence[np.ndarray], parts: np.ndarray) -> np.ndarray:
+    """Pointing game: whether each map's largest cell touches the concept's part, (n, M) bool.
+
+    Images in which the part is not visible count as misses.
+
+    Parameters
+    ----------
+    maps, masks
+        As for `part_table`.
+    parts
+        (M,) index of each concept's part, from 0.
+
+    References
+    ----------
+    Zhang, Bargal, Lin, Brandt, Shen, Sclaroff: Top-down Neural Attention by Excitation Backprop, IJCV 2018.
+    """
+    h, w = maps.shape[2:]
+    hits = np.zeros(maps.shape[:2], dtype=bool)
+    for image, mask in enumerate(masks):
+        shares = _shares_of_cells(mask, (h, w), int(parts.max()) + 1)  # (h, w, P)
+        peaks = maps[image].reshape(len(parts), -1).argmax(axis=1)  # (M,)
+        hits[image] = shares.reshape(h * w, -1)[peaks, parts] > 0
+    return hits

@@ -16,6 +16,7 @@ __all__ = [
     "grounding_loss",
     "loss_terms",
     "quantization_loss",
+    "subcode_diversity_loss",
     "total_loss",
 ]
 
@@ -83,11 +84,33 @@ def concept_spatial_diversity_loss(concept_maps: Tensor) -> Tensor:
     ----------
     Method reference, section B.
     """
-    maps = normalize(concept_maps.flatten(2), dim=2)  # (B, M, N)
-    first, second = torch.triu_indices(maps.shape[1], maps.shape[1], offset=1)
+    return _mean_pairwise_cosine(concept_maps.flatten(2))
+
+
+def subcode_diversity_loss(class_centers: Tensor, n_concepts: int) -> Tensor:
+    """L_sub: concepts must arrange the classes differently; this project's own term, not the paper's.
+
+    L_cd and a shared h let every concept write the same sub-code, so that a match by one concept is a match by all.
+    This term is to sub-codes what L_csd is to maps: the mean over pairs of concepts of the linear centered kernel
+    alignment of their parts of the centers (C, K): 0 where two concepts arrange the classes independently of one
+    another, 1 where they arrange them alike, 0 if M = 1.
+
+    References
+    ----------
+    Linear CKA: Kornblith, Norouzi, Lee, Hinton, ICML 2019, section 3.
+    """
+    subcenters = class_centers.unflatten(1, (n_concepts, -1)).transpose(0, 1)  # (M, C, K/M)
+    subcenters = subcenters - subcenters.mean(dim=1, keepdim=True)
+    return _mean_pairwise_cosine((subcenters @ subcenters.mT).flatten(1)[None])  # of Gram matrices (1, M, C·C)
+
+
+def _mean_pairwise_cosine(vectors: Tensor) -> Tensor:
+    """Mean over pairs of the M vectors (B, M, N), and over B; 0 if M = 1."""
+    vectors = normalize(vectors, dim=2)
+    first, second = torch.triu_indices(vectors.shape[1], vectors.shape[1], offset=1)
     if len(first) == 0:
-        return maps.new_zeros(())
-    return (maps[:, first] * maps[:, second]).sum(dim=2).mean()
+        return vectors.new_zeros(())
+    return (vectors[:, first] * vectors[:, second]).sum(dim=2).mean()
 
 
 def evidence_loss(patch_logits: Tensor, labels: Tensor) -> Tensor:
@@ -131,7 +154,7 @@ def grounding_loss(concept_maps: Tensor, patch_logits: Tensor, labels: Tensor) -
 
 
 def loss_terms(model: ConceptHash, output: ConceptHashOutput, labels: Tensor, config: LossConfig) -> dict[str, Tensor]:
-    """Every term whose weight is not 0, unweighted, by name: clf, quan, cd, csd, evidence and ground."""
+    """Every term whose weight is not 0, unweighted, by name: clf, quan, cd, sub, csd, evidence and ground."""
     centers = model.class_centers()  # (C, K)
     cosine = {"scale": config.scale, "margin": config.margin}
     terms = {}
@@ -148,6 +171,8 @@ def loss_terms(model: ConceptHash, output: ConceptHashOutput, labels: Tensor, co
             margin_on=config.cd_margin,
             **cosine,
         )
+    if config.sub_weight:
+        terms["sub"] = subcode_diversity_loss(centers, model.config.n_concepts)
     if config.csd_weight or config.ground_weight:
         to_maps = rollout_maps if config.csd_map == "rollout" else last_attention_maps
         maps = to_maps(output.attention, model.config.n_concepts, model.grid_size)

@@ -1,4 +1,4 @@
-"""How well codes retrieve: mean average precision and precision with ties averaged exactly, and bit balance.
+"""How well codes retrieve: mean average precision and precision with ties averaged exactly; how well bits are used.
 
 Codes of few bits put many images at the same distance, and any fixed order inside such a tie favors somebody. The
 figures here are the expected values when every tie is put in random order, computed in closed form, so they do not
@@ -12,7 +12,14 @@ import numpy as np
 from .codes import hamming, pack_words, subcodes
 from .errors import QueryError
 
-__all__ = ["bit_balance", "map_per_concept", "mean_average_precision", "mean_average_precision_topk", "precision_at"]
+__all__ = [
+    "bit_balance",
+    "map_per_concept",
+    "mean_average_precision",
+    "mean_average_precision_topk",
+    "precision_at",
+    "subcode_redundancy",
+]
 
 _BLOCK = 1 << 20  # distances handled at once, so that memory does not grow with the number of queries
 
@@ -215,6 +222,50 @@ def map_per_concept(
         distances = hamming(pack_words(query_subcodes[:, concept]), pack_words(gallery_subcodes[:, concept]))
         maps[concept] = mean_average_precision(distances, query_labels, gallery_labels)
     return maps
+
+
+def subcode_redundancy(code: np.ndarray, n_concepts: int) -> float:
+    """How much the sub-codes of different concepts say the same: mean linear centered kernel alignment over pairs.
+
+    Parameters
+    ----------
+    code
+        (n, K) bool.
+    n_concepts
+        M, a divisor of K.
+
+    Returns
+    -------
+    float
+        1 where the sub-codes of all concepts group the images in the same way, near 0 where one says nothing about
+        another, as one that never changes does; nan where M = 1.
+
+    Raises
+    ------
+    ConfigError
+        If K is not a multiple of M.
+
+    References
+    ----------
+    Kornblith, Norouzi, Lee, Hinton: Similarity of Neural Network Representations Revisited, ICML 2019, section 3.
+
+    Examples
+    --------
+    >>> code = np.array([[0, 0, 0, 1], [0, 1, 1, 1], [1, 0, 0, 0], [1, 1, 1, 0]], dtype=bool)
+    >>> round(subcode_redundancy(code, n_concepts=2), 6)  # the same two bits, swapped, and one of them flipped
+    1.0
+    >>> round(subcode_redundancy(code[:, :2], n_concepts=2), 6)
+    0.0
+    """
+    parts = subcodes(code, n_concepts).astype(np.float64)  # (n, M, K/M)
+    parts -= parts.mean(axis=0)
+    first, second = np.triu_indices(n_concepts, k=1)
+    shared = np.einsum("nma,npb->mpab", parts, parts)  # (M, M, K/M, K/M) covariances, times n
+    kernel = (shared**2).sum(axis=(2, 3))  # (M, M)
+    if len(first) == 0:
+        return float("nan")
+    sizes = np.sqrt(np.outer(np.diag(kernel), np.diag(kernel)))  # (M, M)
+    return float(np.divide(kernel, sizes, out=np.zeros_like(kernel), where=sizes > 0)[first, second].mean())
 
 
 def _expected_average_precision(n_tied: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:

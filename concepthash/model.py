@@ -98,11 +98,22 @@ class ConceptHash(nn.Module):
         concept_tokens = self.concept_tokens().expand(len(image_tokens), -1, -1)  # (B, M, D)
         x = torch.cat([image_tokens, concept_tokens], dim=1)  # (B, T, D), T = P + N + M
         x = backbone.vit.norm_pre(x)
-        blocks = list(backbone.blocks)
+        blocks, reading = list(backbone.blocks), self._reading(x)
         with capture_attention(blocks[len(blocks) - n_attention :]) as attention:
-            x = backbone.blocks(x)  # (B, T, D)
+            for block in blocks:
+                x = block(x, attn_mask=reading)  # (B, T, D)
         concept_embeddings = x[:, -m:]  # (B, M, D)
         code_logits = self.hash_head(concept_embeddings)  # (B, K)
         return ConceptHashOutput(
             code_logits, concept_embeddings, image_tokens[:, backbone.n_prefix :], tuple(attention)
         )
+
+    def _reading(self, tokens: Tensor) -> Tensor | None:
+        """(T, T) bool, True where a token (row) may read another (column); None where all may read all."""
+        if self.config.reading == "all":
+            return None
+        m = self.config.n_concepts
+        mask = torch.eye(tokens.shape[1], dtype=torch.bool, device=tokens.device)
+        mask[-m:] = False
+        mask[-m:, self.backbone.n_prefix : -m] = True
+        return mask

@@ -2,7 +2,6 @@
 
 import copy
 import importlib
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -13,7 +12,7 @@ from .backbones import Backbone
 from .config import BackboneConfig
 from .errors import ConfigError
 
-__all__ = ["compile_stem", "fold_batch_norm", "load_stem_weights"]
+__all__ = ["fast_stem", "fold_batch_norm", "load_stem_weights"]
 
 PACKAGES = {"tf_efficientnet_lite0": "0", "tf_efficientnet_lite1": "1", "tf_efficientnet_lite2": "2"}
 
@@ -29,7 +28,8 @@ def load_stem_weights(backbone: Backbone, config: BackboneConfig) -> None:
     weights = _package_weights(config.stem)
     body = [t for n, t in weights.items() if not n.startswith("_fc") and not n.endswith("num_batches_tracked")]
     target = {n: t for n, t in backbone.frozen_stem.state_dict().items() if not n.endswith("num_batches_tracked")}
-    if [t.shape for t in body] != [t.shape for t in target.values()]:  # both are listed from input to output
+    body = body[: len(target)]  # both are listed from input to output, and a stem may end early
+    if [t.shape for t in body] != [t.shape for t in target.values()]:
         raise ConfigError(f"The packaged weights of {config.stem} do not fit the stem that timm builds.")
     backbone.frozen_stem.load_state_dict(dict(zip(target, body, strict=True)), strict=False)
 
@@ -68,12 +68,7 @@ def fold_batch_norm(module: nn.Module) -> nn.Module:
     return module
 
 
-def compile_stem(backbone: Backbone) -> Callable[[Tensor], Tensor]:
-    """The stem in bfloat16, folded and compiled: several times faster on processors with bfloat16.
-
-    It needs a C++ compiler. Features differ from the stem's own by rounding to 8 bits, which is harmless for training
-    views and not good enough for codes.
-    """
-    stem = fold_batch_norm(copy.deepcopy(backbone.frozen_stem).eval()).to(torch.bfloat16)
-    compiled = torch.compile(stem.to(memory_format=torch.channels_last), options={"freezing": True})
-    return lambda images: compiled(images.bfloat16())
+def fast_stem(backbone: Backbone) -> nn.Module:
+    """The stem in evaluation mode with its batch norms folded and its channels last: the same function, much faster."""
+    stem = fold_batch_norm(copy.deepcopy(backbone.frozen_stem).eval())
+    return stem.to(memory_format=torch.channels_last)

@@ -2,25 +2,27 @@
 
 import argparse
 import dataclasses
+import hashlib
 import json
 import shutil
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
 from .card import model_card
-from .checkpoint import Checkpoint, ClassTable, read_checkpoint, save_checkpoint, start_from, write_atomically
-from .config import LOSS_PRESETS, BackboneConfig, LossConfig, ModelConfig, TrainConfig
+from .checkpoint import Checkpoint, ClassTable, read_checkpoint, save_checkpoint, start_from
+from .config import LOSS_PRESETS, BackboneConfig, LossConfig, ModelConfig, Reading, TrainConfig
 from .data import ImageTable, read_dataset
 from .encoder import Encoder, choose_device
 from .errors import CheckpointError, ConceptHashError
 from .evaluate import evaluate
 from .feature_cache import cached_features
+from .files import write_atomically
 from .language import TEXT_ENCODERS, text_features
 from .model import ConceptHash
 from .stems import load_stem_weights
@@ -77,8 +79,11 @@ def _train(options: argparse.Namespace) -> Checkpoint:
     classes = make_class_table(table, options.text_encoder if options.centers == "language" else "none")
     model_config, losses, config = _configs(options, classes)
     model = make_model(model_config, classes, seed=config.seed).to(device)
+    origin = hashlib.sha256(repr((training.image_ids, training.labels.tolist())).encode()).hexdigest()
     if options.start:
-        start_from(model, read_checkpoint(options.start))
+        start = read_checkpoint(options.start)
+        start_from(model, start)
+        origin += start.fingerprint
     features = cached_features(
         model.backbone,
         model_config.backbone,
@@ -87,9 +92,8 @@ def _train(options: argparse.Namespace) -> Checkpoint:
         n_views=config.n_views,
         seed=config.seed,
         n_workers=options.workers,
-        fast=options.fast_stem,
     )
-    trainer = Trainer(model, features, training.labels, losses, config)
+    trainer = Trainer(model, features, training.labels, losses, config, origin)
     _run(trainer, run)
     settings: dict[str, Any] = {"model": dataclasses.asdict(model_config), "losses": dataclasses.asdict(losses)}
     settings |= {"train": dataclasses.asdict(config), "data": table.name, "n_train": len(training)}
@@ -100,7 +104,8 @@ def _train(options: argparse.Namespace) -> Checkpoint:
     }
     unfinished = save_checkpoint(run / "final", model, classes, metrics=settings)
     figures = _measure(unfinished, table, options.device)
-    save_checkpoint(out, model, classes, metrics=settings | figures, card=model_card(table, classes, settings, figures))
+    card = model_card(table, classes, settings, figures)
+    save_checkpoint(out, model, classes, metrics=settings | figures, card=card, share_stem=options.share_stem)
     write_atomically(out / "history.json", json.dumps(trainer.history).encode())
     shutil.rmtree(run)
     return dataclasses.replace(unfinished, path=out, name=out.name, metrics=settings | figures)
@@ -129,6 +134,7 @@ def _configs(options: argparse.Namespace, classes: ClassTable) -> tuple[ModelCon
         name=options.backbone,
         image_size=(options.image_size, options.image_size),
         output_stride=options.output_stride,
+        stem_stage=options.stem_stage,
         width=options.width,
         depth=options.depth,
         adapter_dim=options.adapter_dim,
@@ -140,10 +146,11 @@ def _configs(options: argparse.Namespace, classes: ClassTable) -> tuple[ModelCon
         n_classes=len(classes.names),
         backbone=backbone,
         prompt_generator=options.prompt_generator,
+        reading=options.reading or ("patches" if options.preset == "grounded" else "all"),
         centers=options.centers,
         text_dim=len(classes.text_features[0]) if classes.text_features else 0,
     )
-    weights = {"csd_weight": options.csd_weight, "ground_weight": options.ground_weight}
+    weights = {f"{name}_weight": getattr(options, f"{name}_weight") for name in ("cd", "csd", "ground", "sub")}
     losses = dataclasses.replace(
         LOSS_PRESETS[options.preset], **{name: value for name, value in weights.items() if value is not None}
     )
@@ -171,14 +178,20 @@ def _parser() -> argparse.ArgumentParser:
     add("--bits", type=int, default=64, help="K, bits of the whole code, a multiple of M")
     add("--preset", choices=sorted(LOSS_PRESETS), default="grounded", help="loss weights and switches")
     add("--csd-weight", type=float, help="weight of L_csd, instead of the preset's")
+    add("--cd-weight", type=float, help="weight of L_cd, instead of the preset's")
+    add("--sub-weight", type=float, help="weight of L_sub, instead of the preset's")
     add("--ground-weight", type=float, help="weight of L_ground, instead of the preset's")
     add("--centers", choices=["language", "learnable", "random"], default="language", help="kind of hash centers")
     add("--text-encoder", choices=sorted(TEXT_ENCODERS), default="minilm", help="source of class-name features")
     add("--backbone", default="hybrid", help="hybrid, or the name of a timm VisionTransformer")
     add("--adapter-dim", type=int, default=0, help="bottleneck of adapters in a frozen transformer; 0 trains it")
     add("--prompt-generator", action="store_true", help="generate concept tokens as the released code does")
+    add(
+        "--reading", choices=get_args(Reading), help="what a token may attend to; default: patches if --preset grounded"
+    )
     add("--image-size", type=int, default=320, help="pixels of the square that images are resized to")
     add("--output-stride", type=int, default=32, choices=[8, 16, 32], help="pixels per grid cell of a hybrid")
+    add("--stem-stage", type=int, help="last stage of a hybrid's stem, 0 to 4; default: the whole stem")
     add("--width", type=int, default=256, help="token width of a hybrid")
     add("--depth", type=int, default=BackboneConfig.depth, help="transformer blocks of a hybrid")
     add("--dropout", type=float, default=BackboneConfig.dropout, help="share of channels dropped in a hybrid")
@@ -194,9 +207,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--from", dest="start", help="checkpoint of the same sizes and classes whose weights to start from")
     add("--views", type=int, default=TrainConfig.n_views, help="augmented views of each image to cache")
     add("--seed", type=int, default=TrainConfig.seed)
+    add("--share-stem", action="store_true", help="keep the frozen stem in the folder 'stems' beside --out")
     add("--cache", help="folder for frozen features; kept after training. Default: inside --out, deleted at the end")
     add("--workers", type=int, default=0, help="processes that read images")
-    add("--fast-stem", action="store_true", help="compile the frozen stem in bfloat16 (needs a C++ compiler)")
     add("--bfloat16", action="store_true", help="forward passes of training in bfloat16; losses stay in float32")
     add("--device", default="auto", help="auto, cpu, cuda or mps")
     return parser

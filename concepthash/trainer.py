@@ -30,12 +30,21 @@ class Trainer:
         (n,) class indices.
     losses, config
         What is minimized, and how.
+    origin
+        What else a resumed run must share with the one that was killed: its data, and the weights it started from.
     """
 
     def __init__(
-        self, model: ConceptHash, features: np.ndarray, labels: np.ndarray, losses: LossConfig, config: TrainConfig
+        self,
+        model: ConceptHash,
+        features: np.ndarray,
+        labels: np.ndarray,
+        losses: LossConfig,
+        config: TrainConfig,
+        origin: str = "",
     ) -> None:
         self.model, self.losses, self.config = model, losses, config
+        self._settings = repr((model.config, losses, config, origin))
         self.device = model.concept_offset.device
         self.features = torch.from_numpy(features)  # stays memory-mapped
         self.labels = torch.from_numpy(labels).to(self.device)
@@ -106,7 +115,7 @@ class Trainer:
     def save(self, file: Path) -> None:
         """Keep everything that the next epoch needs, atomically."""
         state = {
-            "config": repr((self.model.config, self.losses, self.config)),
+            "config": self._settings,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
@@ -123,12 +132,12 @@ class Trainer:
         Raises
         ------
         CheckpointError
-            If it was made with other settings.
+            If it was made with other settings, data or first weights.
         """
         state = torch.load(file, map_location=self.device, weights_only=True)
-        if state["config"] != repr((self.model.config, self.losses, self.config)):
+        if state["config"] != self._settings:
             raise CheckpointError(
-                f"{file.parent.name!r} holds an unfinished run with other settings; "
+                f"{file.parent.name!r} holds an unfinished run with other settings, data or --from; "
                 "choose another --out, or delete the folder."
             )
         self.model.load_state_dict(state["model"])

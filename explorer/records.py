@@ -1,6 +1,7 @@
 """The frozen records that services hand to render: numbers and names, no tensors, no pixels on a page yet."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -11,6 +12,7 @@ __all__ = [
     "Chip",
     "ConceptView",
     "Explanation",
+    "GalleryKind",
     "MapControls",
     "Match",
     "MatchResult",
@@ -20,6 +22,9 @@ __all__ = [
     "Thumbnail",
     "ThumbnailPage",
 ]
+
+
+GalleryKind = Literal["own", "bundled", "examples"]  # the visitor's, one of rendered pictures, or a few drawn ones
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class ModelInfo:
     can_save_names: bool
     n_gallery: int
     gallery_name: str
-    is_example_gallery: bool
+    gallery_kind: GalleryKind
     foreign_gallery: str = ""  # why the visitor's own gallery is not used with this model
     class_names: tuple[str, ...] = ()
     family_names: tuple[str, ...] = ()

@@ -17,13 +17,14 @@ ROOT = Path(__file__).resolve().parent.parent
 class Settings:
     """Where things lie and what a visitor may do; safe defaults."""
 
-    checkpoint: str = ""  # name below `checkpoints`, or a folder; "" = the first one there is
+    checkpoint: str = ""  # name below `checkpoints`, or a folder; "" = the preferred one of those there are
     gallery: Path | None = None
     host: str = "127.0.0.1"
     port: int = 7860
     device: str = "auto"
     is_check: bool = False
     checkpoints: Path = ROOT / "checkpoints"
+    galleries: Path = ROOT / "assets" / "galleries"  # bundled ones, each for the checkpoint that made it
     examples: Path = ROOT / "assets" / "examples"
     style: Path = ROOT / "assets" / "style.css"
     cache: Path = Path(tempfile.gettempdir()) / "concepthash"
@@ -58,6 +59,7 @@ def read_settings(arguments: Sequence[str] | None = None, environ: Mapping[str, 
         device=flags.device,
         is_check=flags.check,
         checkpoints=Path(env.get("CONCEPTHASH_CHECKPOINTS", Settings.checkpoints)),
+        galleries=Path(env.get("CONCEPTHASH_GALLERIES", Settings.galleries)),
         cache=_cache_folder(env),
     )
     return settings
@@ -73,14 +75,15 @@ def _parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
         "--checkpoint",
         default=env.get("CONCEPTHASH_CHECKPOINT", ""),
         metavar="NAME|DIR",
-        help="a name below checkpoints/, or a checkpoint folder (default: birds-64, else the first)",
+        help="a name below checkpoints/, or a checkpoint folder (default: aviary-32, else birds-64, else the first)",
     )
     parser.add_argument(
         "--gallery",
         type=Path,
         default=Path(gallery) if gallery else None,
         metavar="DIR",
-        help="a gallery made by python -m concepthash.encode (default: a few drawn example birds)",
+        help="a gallery made by python -m concepthash.encode (default: the one that comes with the checkpoint, "
+        "else a few drawn example birds)",
     )
     parser.add_argument(
         "--host",

@@ -42,12 +42,18 @@ def new_session(services: Services, checkpoint: str) -> Session:
     return Session(checkpoint=checkpoint, image=services.photos.first_image(checkpoint))
 
 
+def with_model(services: Services, session: Session, name: str) -> Session:
+    """Move to another model and load it; the image stays in hand where that model can show it, too."""
+    services.info(name)  # loads the model, or says why it cannot be loaded
+    return session.with_checkpoint(name).replace(image=services.photos.image_or_first(name, session.image))
+
+
 def _header(page: gr.Blocks, services: Services, session: gr.State) -> None:
     info = services.info(services.default_model)
     with gr.Row(elem_id="ch-header"):
         brand = surface(header(status_line(info)), elem_id="ch-brand", scale=1)
         model = gr.Dropdown(
-            list(services.models.names),
+            list(services.model_names),
             value=services.default_model,
             label="Model",
             container=False,
@@ -67,9 +73,7 @@ def _header(page: gr.Blocks, services: Services, session: gr.State) -> None:
 
     @guarded(unchanged)
     def switch(now: Session, name: str) -> Any:
-        services.info(name)  # loads the model, or says why it cannot be loaded
-        new = now.with_checkpoint(name)
-        return new if new.image else new.replace(image=services.photos.first_image(name))
+        return with_model(services, now, name)
 
     gr.on(
         [page.load, session.change],

@@ -1,8 +1,10 @@
 """Readers of images and data sets, and what is done to an image before a model sees it."""
 
+from .aviary import read_aviary
 from .cub import read_cub
 from .folder import read_dataset, read_image_folder
 from .images import MAX_PIXELS, read_image, to_rgb
+from .masks import read_part_mask
 from .table import ImageTable, family_of
 from .transforms import resize_for_model, to_model_coordinates, to_original_coordinates, training_view
 
@@ -10,10 +12,12 @@ __all__ = [
     "MAX_PIXELS",
     "ImageTable",
     "family_of",
+    "read_aviary",
     "read_cub",
     "read_dataset",
     "read_image",
     "read_image_folder",
+    "read_part_mask",
     "resize_for_model",
     "to_model_coordinates",
     "to_original_coordinates",

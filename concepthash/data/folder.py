@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from ..errors import DataError
+from .aviary import is_aviary_layout, read_aviary
 from .cub import is_cub_layout, read_cub
 from .images import IMAGE_SUFFIXES, quoted_name
 from .table import ImageTable, family_of
@@ -19,7 +20,7 @@ _SPLITS = frozenset({"train", "test", "val", "valid", "validation"})
 
 
 def read_dataset(root: str | Path) -> ImageTable:
-    """Read a data set folder: the CUB-200-2011 layout where its lists are there, else a folder of images.
+    """Read a data set folder: the CUB-200-2011 layout or an aviary where its lists are there, else a folder of images.
 
     Parameters
     ----------
@@ -29,7 +30,7 @@ def read_dataset(root: str | Path) -> ImageTable:
     Returns
     -------
     ImageTable
-        What `read_cub` or `read_image_folder` gives.
+        What `read_cub`, `read_aviary` or `read_image_folder` gives.
 
     Raises
     ------
@@ -40,7 +41,7 @@ def read_dataset(root: str | Path) -> ImageTable:
     for candidate in (root, root / "CUB_200_2011"):
         if is_cub_layout(candidate):
             return read_cub(candidate)
-    return read_image_folder(root)
+    return read_aviary(root) if is_aviary_layout(root) else read_image_folder(root)
 
 
 def read_image_folder(root: Path) -> ImageTable:

@@ -39,6 +39,14 @@ class ImageTable:
         (n, P, 3) float32: x, y in pixels of the original image and visible (1 or 0), or None.
     keypoint_names
         (P,) names of the key-points.
+    part_names
+        Names of the parts in the masks: the part k of a mask, from 1, is ``part_names[k - 1]``, and 0 is background.
+    mask_paths
+        (n,) absolute paths of the part masks, or None; `concepthash.data.read_part_mask` reads one.
+    attributes
+        (C, A) str, what each class looks like, or None.
+    attribute_names, attribute_parts
+        (A,) name of each attribute, and the part that shows it, one of ``part_names``.
 
     Raises
     ------
@@ -57,6 +65,11 @@ class ImageTable:
     boxes: np.ndarray | None = None
     keypoints: np.ndarray | None = None
     keypoint_names: tuple[str, ...] = ()
+    part_names: tuple[str, ...] = ()
+    mask_paths: tuple[Path, ...] | None = None
+    attributes: np.ndarray | None = None
+    attribute_names: tuple[str, ...] = ()
+    attribute_parts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         columns: dict[str, Sized | None] = {
@@ -65,6 +78,7 @@ class ImageTable:
             "is_train": self.is_train,
             "boxes": self.boxes,
             "keypoints": self.keypoints,
+            "mask_paths": self.mask_paths,
         }
         for name, column in columns.items():
             if column is not None and len(column) != len(self):
@@ -78,6 +92,19 @@ class ImageTable:
                 f"Labels run from {self.labels.min()} to {self.labels.max()} for {len(self.class_names)} classes; "
                 "use an index into the class names, or -1."
             )
+        self._check_attributes()
+
+    def _check_attributes(self) -> None:
+        shape = (len(self.class_names), len(self.attribute_names))
+        if self.attributes is not None and self.attributes.shape != shape:
+            raise DataError(f"Attributes have the shape {self.attributes.shape}; give classes times names, {shape}.")
+        if len(self.attribute_parts) != len(self.attribute_names):
+            raise DataError(
+                f"{len(self.attribute_parts)} parts for {len(self.attribute_names)} attributes; give each its part."
+            )
+        unknown = sorted(set(self.attribute_parts) - set(self.part_names))
+        if unknown:
+            raise DataError(f"An attribute belongs to {unknown[0]}, which is no part; name the part.")
 
     def __len__(self) -> int:
         """Count the images."""
@@ -105,6 +132,7 @@ class ImageTable:
             is_train=None if self.is_train is None else self.is_train[rows],
             boxes=None if self.boxes is None else self.boxes[rows],
             keypoints=None if self.keypoints is None else self.keypoints[rows],
+            mask_paths=None if self.mask_paths is None else tuple(self.mask_paths[row] for row in rows),
         )
 
 

@@ -13,7 +13,7 @@ from ..codes import pack_words, subcode_values
 
 __all__ = ["FORMAT_VERSION", "Provenance", "code_columns", "connect", "create", "insert", "transaction"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1 knew neither galleries of originals nor a data root relative to the gallery
 # A gallery from elsewhere may neither load extensions nor read other files.
 _SAFE: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
@@ -35,9 +35,11 @@ class Provenance:
     transform
         Name of what is done to an image before the model, such as ``"squash-320x320"``.
     data_root
-        Folder the images' paths are relative to.
+        Folder the images' paths are relative to; absolute, or relative to the gallery's own folder.
     images
         Digest of which images, with which labels, in which order.
+    thumbnails
+        ``"own"``, or ``"originals"`` where the images themselves are shown.
     """
 
     fingerprint: str
@@ -47,6 +49,7 @@ class Provenance:
     transform: str
     data_root: str
     images: str
+    thumbnails: str = "own"
 
 
 def connect(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:

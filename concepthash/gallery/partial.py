@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 
 from ..errors import GalleryError
+from .thumbnails import THUMBNAIL_FOLDER
 
 if sys.platform != "win32":
     import fcntl
@@ -21,20 +22,13 @@ __all__ = [
     "explain_disk_errors",
     "partial_path",
     "previous_path",
-    "thumbnail_file",
 ]
 
 DATABASE = "gallery.duckdb"
-_THUMBNAILS = "thumbnails"
 _NEW_DATABASE = "creating.duckdb"
 _LOCK = "writer.lock"
-_OURS = (DATABASE, f"{DATABASE}.wal", _NEW_DATABASE, f"{_NEW_DATABASE}.wal", _THUMBNAILS)
+_OURS = (DATABASE, f"{DATABASE}.wal", _NEW_DATABASE, f"{_NEW_DATABASE}.wal", THUMBNAIL_FOLDER)
 _FULL = {errno.ENOSPC, errno.EDQUOT}
-
-
-def thumbnail_file(folder: Path, row: int) -> Path:
-    """Where the thumbnail of a row lies: spread over 256 folders by the row's last byte."""
-    return folder / _THUMBNAILS / f"{row % 256:02x}" / f"{row}.webp"
 
 
 def partial_path(out: Path) -> Path:

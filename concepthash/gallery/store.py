@@ -12,7 +12,8 @@ import numpy as np
 from ..codes import binarize
 from ..errors import DataError, GalleryError
 from .database import FORMAT_VERSION, Provenance, code_columns, connect, create, insert, transaction
-from .partial import PartialFolder, explain_disk_errors, thumbnail_file
+from .partial import PartialFolder, explain_disk_errors
+from .thumbnails import thumbnail_file
 
 __all__ = ["GalleryWriter", "NewImage", "Skipped"]
 
@@ -32,7 +33,7 @@ class NewImage:
     split
         ``"train"``, ``"test"`` or None.
     thumbnail
-        A WebP file.
+        A WebP file; None where the gallery shows the originals.
     """
 
     image_id: str
@@ -43,7 +44,7 @@ class NewImage:
     width: int
     height: int
     split: str | None
-    thumbnail: bytes
+    thumbnail: bytes | None
 
 
 @dataclass(frozen=True)
@@ -125,9 +126,10 @@ class GalleryWriter:
         rows = self._rows(first, images, code_logits)
         with explain_disk_errors(self._folder.path):
             for row, image in enumerate(images, start=first):
-                path = thumbnail_file(self._folder.path, row)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(image.thumbnail)
+                if image.thumbnail is not None:
+                    path = thumbnail_file(self._folder.path, row)
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(image.thumbnail)
             with transaction(self._database) as database:
                 insert(database, "images", rows)
                 insert(database, "skipped", [[entry.path, entry.reason] for entry in skipped])

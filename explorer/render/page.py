@@ -1,4 +1,4 @@
-"""The frame of the page: header, status line, and the notice about the example gallery."""
+"""The frame of the page: header, status line, and the notice about pictures that are no photographs."""
 
 from ..records import ModelInfo
 from .markup import count, icon, text
@@ -13,6 +13,12 @@ _LOGO = (
     '<rect x="8" y="21" width="11" height="11" rx="5.5" fill="#009E73"/>'
     '<rect x="21" y="21" width="11" height="11" rx="3" fill="#CC79A7"/></svg>'
 )
+
+
+_WARNINGS = {
+    "bundled": "A model trained on rendered pictures knows little about photographs: expect odd answers to yours.",
+    "examples": "A model trained on photographs knows little about drawings: expect odd answers here.",
+}
 
 
 def header(status: str = "") -> str:
@@ -46,16 +52,19 @@ def status_line(info: ModelInfo) -> str:
 
 
 def gallery_notice(info: ModelInfo) -> str:
-    """Say that the gallery is the small drawn one, and how to open a real one; nothing where a real one is open."""
-    if not info.is_example_gallery:
+    """Say that the pictures are rendered or drawn, and how to open one's own; nothing where one's own are open."""
+    if info.gallery_kind == "own":
         return ""
     lead = f"<strong>{text(info.foreign_gallery)}</strong> " if info.foreign_gallery else ""
+    shown = f"{count(info.n_gallery)} drawn example birds"
+    if info.gallery_kind == "bundled":
+        shown = f"{text(info.gallery_name)}: {count(info.n_gallery, 'rendered picture')}, not photographs"
     return (
-        f'<details class="ch-tip"><summary><span>{lead}You are looking at {count(info.n_gallery)} drawn example birds. '
+        f'<details class="ch-tip"><summary><span>{lead}You are looking at {shown}. '
         "<u>Use your own photos</u></span></summary><div>"
         "<p>Turn a folder with one subfolder per class into a gallery, then open it. Photos stay on this computer.</p>"
         '<pre tabindex="0" role="region" aria-label="Commands"><code>python -m concepthash.encode '
         f"--checkpoint checkpoints/{text(info.name)} --data PHOTOS --out my-gallery\n"
         f"python app.py --checkpoint {text(info.name)} --gallery my-gallery</code></pre>"
-        "<p>A model trained on photographs knows little about drawings: expect odd answers here.</p></div></details>"
+        f"<p>{_WARNINGS[info.gallery_kind]}</p></div></details>"
     )

@@ -33,6 +33,11 @@ class Services:
         """Name of the model a new visitor starts with."""
         return self.galleries.default_model
 
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """Names on the menu: the default model, then the others in alphabetical order."""
+        return (self.default_model, *(name for name in self.models.names if name != self.default_model))
+
     def info(self, checkpoint: str) -> ModelInfo:
         """Describe a model and its gallery."""
         return model_info(self.models, self.galleries, checkpoint)

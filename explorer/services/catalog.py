@@ -23,7 +23,7 @@ def model_info(models: ModelShelf, galleries: GalleryShelf, name: str) -> ModelI
         can_save_names=models.can_save_names(name),
         n_gallery=len(shown.gallery),
         gallery_name=shown.name,
-        is_example_gallery=shown.is_example,
+        gallery_kind=shown.kind,
         foreign_gallery=shown.foreign,
         class_names=tuple(shown.gallery.class_names),
         family_names=tuple(shown.gallery.family_names),

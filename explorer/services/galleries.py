@@ -1,24 +1,29 @@
-"""Which gallery a model searches: the visitor's own where it was made by that model, else the drawn examples."""
+"""Which gallery a model searches: the visitor's own, else a bundled one, each if that model made it, else examples."""
 
 import hashlib
+import logging
 import os
 import tempfile
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from concepthash.data.folder import read_image_folder
 from concepthash.encode import encode_table
 from concepthash.errors import GalleryError
-from concepthash.gallery.gallery import Gallery, open_gallery
+from concepthash.gallery.gallery import Gallery
+from concepthash.gallery.opening import open_gallery
+from concepthash.gallery.thumbnails import THUMBNAIL_FOLDER
 
+from ..records import GalleryKind
 from ..settings import Settings
 from .cache import AnswerCache
 from .models import ModelShelf
 
 __all__ = ["GalleryShelf", "ShownGallery"]
 
+_log = logging.getLogger(__name__)
 WAITS = 30  # seconds for another process that encodes the same examples
 
 
@@ -28,12 +33,12 @@ class ShownGallery:
 
     gallery: Gallery
     name: str
-    is_example: bool
+    kind: GalleryKind
     foreign: str = ""
 
 
 class GalleryShelf:
-    """Opens the gallery named on the command line, and encodes the example birds once per model."""
+    """Opens the gallery named on the command line and the bundled ones, and encodes example birds once per model."""
 
     def __init__(self, settings: Settings, models: ModelShelf) -> None:
         self._settings = settings
@@ -41,6 +46,7 @@ class GalleryShelf:
         self._shown = AnswerCache(size=32)
         self._cache = _writable(settings.cache)
         self._own = open_gallery(settings.gallery) if settings.gallery else None
+        self._bundled = _open_bundled(settings.galleries, models)
         self.default_model = self._default_model()
 
     def of(self, name: str) -> ShownGallery:
@@ -49,9 +55,10 @@ class GalleryShelf:
         return self._shown.get(fingerprint, lambda: self._open(name))
 
     def thumbnail_folders(self) -> list[Path]:
-        """List the folders that hold nothing but thumbnails of the galleries shown here."""
-        own = [self._own.path / "thumbnails"] if self._own is not None else []
-        return own + [self._example_folder(name) / "thumbnails" for name in self._models.names]
+        """List the folders that the pictures of the galleries shown here lie in."""
+        opened = [*([] if self._own is None else [self._own]), *self._bundled.values()]
+        folders = [folder for gallery in opened for folder in gallery.thumbnail_folders()]
+        return folders + [self._example_folder(name) / THUMBNAIL_FOLDER for name in self._models.names]
 
     def _default_model(self) -> str:
         """Choose the model to open with: the one that made the gallery, unless the command line names another."""
@@ -66,12 +73,16 @@ class GalleryShelf:
     def _open(self, name: str) -> ShownGallery:
         own, fingerprint = self._own, self._models.checkpoint(name).fingerprint
         if own is not None and own.fingerprint == fingerprint:
-            return ShownGallery(own, own.path.name, is_example=False)
-        foreign = ""
-        if own is not None:
-            made = f"The gallery {own.path.name} was made with {own.checkpoint_name}"
-            foreign = f"{made}, so {name} shows the example birds."
-        return ShownGallery(self._examples(name), "example birds", is_example=True, foreign=foreign)
+            return ShownGallery(own, own.path.name, "own")
+        if fingerprint in self._bundled:
+            bundled = self._bundled[fingerprint]
+            shown = ShownGallery(bundled, f"the {_collection(bundled)}", "bundled")
+        else:
+            shown = ShownGallery(self._examples(name), "the example birds", "examples")
+        if own is None:
+            return shown
+        made = f"The gallery {own.path.name} was made with {own.checkpoint_name}"
+        return replace(shown, foreign=f"{made}, so {name} shows {shown.name}.")
 
     def _example_folder(self, name: str) -> Path:
         fingerprint = self._models.checkpoint(name).fingerprint
@@ -88,6 +99,29 @@ class GalleryShelf:
                 return encode_table(encoder, table, folder, progress=False, overwrite=True)
             time.sleep(1)
         return encode_table(encoder, table, folder, progress=False, overwrite=True)
+
+
+def _open_bundled(folder: Path, models: ModelShelf) -> dict[str, Gallery]:
+    """Open the bundled galleries by the fingerprint of their maker; one that cannot be used is logged and left out."""
+    makers = {models.checkpoint(name).fingerprint for name in models.names}
+    found: dict[str, Gallery] = {}
+    for path in sorted(path for path in folder.glob("*") if path.is_dir()):
+        try:
+            gallery = open_gallery(path)
+        except GalleryError as error:
+            _log.warning("A bundled gallery is left out. %s", error)
+            continue
+        if gallery.fingerprint in makers:
+            found[gallery.fingerprint] = gallery
+        elif gallery.checkpoint_name in models.names:
+            _log.warning("The bundled gallery %s is left out: %s has other weights now.", path, gallery.checkpoint_name)
+    return found
+
+
+def _collection(gallery: Gallery) -> str:
+    """Name what a gallery shows: the first folder on the way from what it shares with its images to them."""
+    way = Path(os.path.relpath(gallery.data_root, gallery.path)).parts
+    return next((part for part in way if part != os.pardir), gallery.path.name)
 
 
 def _state_of(folder: Path) -> str:

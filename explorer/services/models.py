@@ -5,7 +5,8 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from concepthash.checkpoint import Checkpoint, check_concept_names, read_checkpoint, rename_concepts
+from concepthash.checkpoint import Checkpoint, read_checkpoint, rename_concepts
+from concepthash.concept_names import check_concept_names
 from concepthash.encoder import Encoder
 from concepthash.errors import CheckpointError
 
@@ -13,6 +14,8 @@ from ..settings import Settings
 from .cache import AnswerCache
 
 __all__ = ["ModelShelf"]
+
+PREFERRED = ("aviary-32", "birds-64")  # to open with, the first one that is there
 
 
 class ModelShelf:
@@ -27,8 +30,8 @@ class ModelShelf:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names on the menu, in alphabetical order."""
-        return tuple(self._checkpoints)
+        """Names of all checkpoints, in alphabetical order."""
+        return tuple(sorted(self._checkpoints))
 
     def checkpoint(self, name: str) -> Checkpoint:
         """Return what is known of a checkpoint without its weights."""
@@ -67,6 +70,10 @@ def _read_all(settings: Settings) -> dict[str, Checkpoint]:
             if (folder / "config.json").is_file():
                 found[folder.name] = folder
     if asked and asked not in found:
+        if found and not Path(asked).is_dir():
+            raise CheckpointError(
+                f"There is no checkpoint {asked!r}; choose one of {', '.join(found)}, or give a checkpoint folder."
+            )
         found[Path(asked).resolve().name] = Path(asked)
     checkpoints = {}
     for name, folder in found.items():
@@ -87,4 +94,4 @@ def _default_name(settings: Settings, checkpoints: dict[str, Checkpoint]) -> str
     asked = settings.checkpoint
     if asked:
         return asked if asked in checkpoints else Path(asked).resolve().name
-    return "birds-64" if "birds-64" in checkpoints else next(iter(checkpoints))
+    return next((name for name in PREFERRED if name in checkpoints), next(iter(checkpoints)))

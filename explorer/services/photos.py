@@ -121,6 +121,11 @@ class PhotoService:
         gallery = self._galleries.of(checkpoint).gallery
         return f"gallery:{gallery.image_ids[0]}" if len(gallery) else ""
 
+    def image_or_first(self, checkpoint: str, image: str) -> str:
+        """Name ``image`` where this model can show it, too: an upload, or in its gallery; else its first image."""
+        key, gallery = image.partition(":")[2], self._galleries.of(checkpoint).gallery
+        return image if image.startswith("upload:") or gallery.row_of(key) is not None else self.first_image(checkpoint)
+
     def strip(self, checkpoint: str, search: str, page: int, page_size: int) -> ThumbnailPage:
         """Return one page of gallery images whose class name contains every word of ``search``."""
         gallery = self._galleries.of(checkpoint).gallery

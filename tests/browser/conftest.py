@@ -8,7 +8,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,12 +76,24 @@ def gallery_folder(model_folder: Path, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="session")
 def address(model_folder: Path, gallery_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    port = free_port()
-    logs = tmp_path_factory.mktemp("logs") / "app.log"
-    environ = os.environ | {"CONCEPTHASH_CACHE": str(tmp_path_factory.mktemp("cache"))}
-    command = [sys.executable, "app.py", "--checkpoint", str(model_folder), "--gallery", str(gallery_folder),
-               "--port", str(port), "--device", "cpu"]  # fmt: skip
-    with logs.open("w") as log, subprocess.Popen(command, cwd=ROOT, env=environ, stdout=log, stderr=log) as process:
+    with serving("--checkpoint", str(model_folder), "--gallery", str(gallery_folder),
+                 folder=tmp_path_factory.mktemp("served")) as address:  # fmt: skip
+        yield address
+
+
+@pytest.fixture(scope="session")
+def serve() -> Callable[..., AbstractContextManager[str]]:
+    """Run another app, as `serving` says."""
+    return serving
+
+
+@contextmanager
+def serving(*arguments: str, folder: Path, **environ: str) -> Iterator[str]:
+    """Run the app on a free port, with logs and cache in ``folder``, and give its address."""
+    port, logs = free_port(), folder / "app.log"
+    env = os.environ | {"CONCEPTHASH_CACHE": str(folder / "cache")} | environ
+    command = [sys.executable, "app.py", "--port", str(port), "--device", "cpu", *arguments]
+    with logs.open("w") as log, subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log) as process:
         try:
             wait_for(f"http://127.0.0.1:{port}/", process, logs)
             yield f"http://127.0.0.1:{port}/"
@@ -103,6 +116,19 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def page(browser: Browser, address: str) -> Iterator[Page]:
     """The app, open on its first image; the test fails if anything went wrong in the browser."""
+    with visiting(browser, address) as page:
+        yield page
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Callable[[str], AbstractContextManager[Page]]:
+    """Open another app, as `visiting` says."""
+    return lambda address: visiting(browser, address)
+
+
+@contextmanager
+def visiting(browser: Browser, address: str) -> Iterator[Page]:
+    """Open the app in a browser that watches it."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     visit = Visit(context.new_page())
     visit.watch()

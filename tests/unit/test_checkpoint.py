@@ -21,6 +21,27 @@ def test_a_saved_model_gives_the_same_codes_when_loaded(tmp_path: Path, images: 
     torch.testing.assert_close(loaded.class_centers(), model.class_centers())
 
 
+def test_checkpoints_may_share_one_stem(tmp_path: Path, images: torch.Tensor) -> None:
+    pair = [save_checkpoint(tmp_path / name, tiny_model(), tiny_classes(), share_stem=True) for name in ("a", "b")]
+    assert len(list((tmp_path / "stems").iterdir())) == 1
+    assert not (tmp_path / "a" / "stem.safetensors").exists()
+    own = save_checkpoint(tmp_path / "own", tiny_model(), tiny_classes())
+    codes = [load_model(checkpoint)(images).code_logits for checkpoint in (*pair, own)]
+    assert torch.equal(codes[0], codes[1]) and torch.equal(codes[0], codes[2])
+    next((tmp_path / "stems").iterdir()).unlink()
+    with pytest.raises(CheckpointError, match="copy the folder 'stems' beside it"):
+        read_checkpoint(pair[0].path)
+
+
+@pytest.mark.parametrize("file", ["stem.safetensors", "weights.safetensors"])
+def test_altered_weights_are_refused(checkpoint: Checkpoint, file: str) -> None:
+    content = bytearray((checkpoint.path / file).read_bytes())
+    content[-1] ^= 1
+    (checkpoint.path / file).write_bytes(content)
+    with pytest.raises(CheckpointError, match=f"the SHA-256 of {file} is not the one"):
+        load_model(checkpoint)
+
+
 def test_half_precision_files_are_half_as_large(tmp_path: Path) -> None:
     sizes = [
         (save_checkpoint(tmp_path / str(half), tiny_model(), tiny_classes(), half=half).path / "weights.safetensors")
@@ -58,15 +79,6 @@ def test_training_does_not_go_on_from_a_checkpoint_of_another_size(checkpoint: C
         start_from(tiny_model(tiny_config(n_bits=16)), checkpoint)
 
 
-def test_altered_weights_are_refused(checkpoint: Checkpoint) -> None:
-    file = checkpoint.path / "weights.safetensors"
-    content = bytearray(file.read_bytes())
-    content[-1] ^= 1
-    file.write_bytes(content)
-    with pytest.raises(CheckpointError, match="were altered or cut short"):
-        load_model(read_checkpoint(checkpoint.path))
-
-
 def test_truncated_weights_are_refused(checkpoint: Checkpoint) -> None:
     file = checkpoint.path / "weights.safetensors"
     file.write_bytes(file.read_bytes()[:1000])
@@ -95,6 +107,7 @@ def test_a_missing_file_is_named(checkpoint: Checkpoint, file: str) -> None:
         ("config.json", '{"format": 99}'),
         ("config.json", '{"format": 1, "weights_sha256": "0", "model": {"n_bits": 7, "n_concepts": 2}}'),
         ("config.json", '{"format": 1, "weights_sha256": "0", "model": {"surprise": 1}}'),
+        ("config.json", '{"format": 1, "weights_sha256": "0", "stem_sha256": "../../secret", "model": {}}'),
         ("classes.json", '{"text_encoder": "x", "classes": []}'),
         ("classes.json", '{"classes": [{"name": "tern"}]}'),
         ("concepts.json", '{"names": ["only one"]}'),
@@ -168,4 +181,4 @@ def test_a_device_that_is_not_there_is_refused(checkpoint: Checkpoint, device: s
 
 def test_a_config_holds_no_surprises(checkpoint: Checkpoint) -> None:
     stored = json.loads((checkpoint.path / "config.json").read_text())
-    assert set(stored) == {"format", "weights_sha256", "model"}
+    assert set(stored) == {"format", "weights_sha256", "stem_sha256", "model"}

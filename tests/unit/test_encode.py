@@ -120,6 +120,53 @@ def test_unreadable_files_are_skipped_and_listed(tmp_path: Path) -> None:
     assert "not an image" in gallery.skipped[0].reason
 
 
+def save_image(path: Path, size: tuple[int, int] = (256, 200), kind: str | None = None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, (7, 200, 100)).save(path, kind)
+
+
+def test_small_originals_are_their_own_thumbnails_and_move_with_the_gallery(tmp_path: Path) -> None:
+    for name in ("a/1.jpg", "a/2.png", "b/3.webp"):
+        save_image(tmp_path / "here/photos" / name)
+    (tmp_path / "here/photos/b/4.jpg").write_bytes(b"not an image")
+    table = read_dataset(tmp_path / "here/photos")
+    gallery = run(table, tmp_path / "here/made/birds", thumbnails="originals")
+    assert [gallery.thumbnail_path(row) for row in range(3)] == list(table.paths[:3])
+    assert [entry.path for entry in gallery.skipped] == ["b/4.jpg"]
+    assert [path.name for path in gallery.path.iterdir()] == ["gallery.duckdb"]
+    (tmp_path / "here").rename(tmp_path / "there")
+    assert open_gallery(tmp_path / "there/made/birds").thumbnail_path(2) == tmp_path / "there/photos/b/3.webp"
+
+
+@pytest.mark.parametrize(
+    ("size", "kind", "words"),
+    [((257, 9), "JPEG", "257 x 9 pixels"), ((9, 300), "PNG", "9 x 300"), ((9, 9), "GIF", "GIF")],
+)
+def test_originals_that_cannot_be_thumbnails_are_refused_at_once(
+    tmp_path: Path, size: tuple[int, int], kind: str, words: str
+) -> None:
+    save_image(tmp_path / "photos/a/1.png")
+    save_image(tmp_path / "photos/a/2.png", size, kind)
+    save_image(tmp_path / "photos/a/3.png", (900, 900))
+    table, encoder = read_dataset(tmp_path / "photos"), FakeEncoder()
+    with pytest.raises(GalleryError, match=rf'"2\.png" cannot be its own thumbnail: .*{words}'):
+        run(table, tmp_path / "gallery", encoder, thumbnails="originals")
+    assert not encoder.numbers and [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+def test_a_link_out_of_the_folder_is_no_thumbnail(tmp_path: Path) -> None:
+    save_image(tmp_path / "elsewhere.png")
+    save_image(tmp_path / "photos/a/1.png")
+    (tmp_path / "photos/a/2.png").symlink_to(tmp_path / "elsewhere.png")
+    with pytest.raises(GalleryError, match=r'"2\.png".*outside the folder'):
+        run(read_dataset(tmp_path / "photos"), tmp_path / "gallery", thumbnails="originals")
+
+
+def test_thumbnails_of_another_kind_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="own or originals, not 'none'"):
+        run(make_photos(tmp_path / "photos", n=2), tmp_path / "gallery", thumbnails="none")
+
+
 def test_nothing_readable_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
     table = make_photos(tmp_path / "photos", n=3, bad=(0, 1, 2))
     with pytest.raises(DataError, match="No image could be read, out of 3"):
@@ -307,6 +354,13 @@ def test_the_command_prints_one_json_object(
     assert summary["seconds"] > 0 and summary["images_per_second"] > 0
     assert summary["skipped"][0]["path"] == "class_0/002.png"
     assert "11/11" in output.err
+
+
+def test_the_command_can_leave_the_thumbnails_to_the_originals(tmp_path: Path, command: list[str]) -> None:
+    make_photos(tmp_path / "photos", n=3)
+    assert encode.main([*command, "--quiet", "--thumbnails", "originals"]) == 0
+    assert open_gallery(tmp_path / "gallery").shows_originals
+    assert [path.name for path in (tmp_path / "gallery").iterdir()] == ["gallery.duckdb"]
 
 
 def test_the_command_lists_skipped_files_at_the_end(

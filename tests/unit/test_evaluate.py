@@ -23,7 +23,15 @@ def test_evaluate_prints_every_figure(
     assert figures["n_gallery"] == figures["n_queries"] == 15
     assert len(figures["map_per_concept"]) == len(figures["concept_on_object"]) == 2
     assert figures["concept_on_object_min"] == min(figures["concept_on_object"])
-    for name in ("map", "map_topk", "precision_at_10", "accuracy", "bit_balance", "concept_overlap"):
+    for name in (
+        "map",
+        "map_topk",
+        "precision_at_10",
+        "accuracy",
+        "bit_balance",
+        "concept_overlap",
+        "subcode_redundancy",
+    ):
         assert 0 <= figures[name] <= 1
 
 

@@ -32,11 +32,11 @@ ALLOWED = {  # module or package -> what it may import of ours
     "app": {"explorer.ui", "explorer.services", "explorer.settings", "explorer.records", "concepthash"},
 }
 RANKS = [  # concepthash: a module imports from the ranks above it or its own
-    {"errors", "config", "codes", "metrics", "localization", "data"},
+    {"errors", "config", "codes", "concept_names", "data", "files", "localization", "metrics"},
     {"adapters", "backbones", "concept_tokens", "hash_head", "language", "stems"},
     {"model"},
     {"attribution", "losses", "checkpoint"},
-    {"encoder", "card"},
+    {"encoder", "card", "parts"},
     {"feature_cache", "gallery", "trainer"},
     {"encode", "evaluate"},
     {"train"},

@@ -16,6 +16,7 @@ from concepthash.losses import (
     grounding_loss,
     loss_terms,
     quantization_loss,
+    subcode_diversity_loss,
     total_loss,
 )
 
@@ -74,6 +75,22 @@ def test_spatial_diversity_is_one_for_equal_and_zero_for_disjoint_maps() -> None
 
 def test_spatial_diversity_of_a_single_concept_is_zero_and_not_nan() -> None:
     assert float(concept_spatial_diversity_loss(torch.rand(2, 1, 3, 4))) == 0.0
+
+
+def test_subcode_diversity_compares_how_concepts_arrange_the_classes() -> None:
+    first = torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])  # four classes, two bits
+    same = torch.cat([first, first[:, [1, 0]] * torch.tensor([-1.0, 1.0])], dim=1)  # bits swapped and flipped
+    assert float(subcode_diversity_loss(same, 2)) == pytest.approx(1.0)
+    other = torch.cat([first[:, :1], first[:, 1:]], dim=1)  # one bit each, and the bits are independent
+    assert float(subcode_diversity_loss(other, 2)) == pytest.approx(0.0, abs=1e-6)
+    assert float(subcode_diversity_loss(first, 1)) == 0.0
+
+
+def test_subcode_diversity_moves_the_centers(images: Tensor) -> None:
+    config, model = LossConfig(sub_weight=1.0), tiny_model().train()
+    terms = loss_terms(model, model(images, n_attention=1), torch.tensor([0, 1, 2]), config)
+    terms["sub"].backward()
+    assert all(p.grad.abs().sum() > 0 for p in model.class_centers.parameters())
 
 
 def test_evidence_is_the_cross_entropy_of_the_mean_vote() -> None:

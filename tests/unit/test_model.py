@@ -1,5 +1,7 @@
 """The network: shapes, who owns which bits, what trains, and equality with the plain transformer."""
 
+import dataclasses
+
 import pytest
 import timm
 import torch
@@ -11,6 +13,7 @@ from concepthash.backbones import build_backbone
 from concepthash.config import BackboneConfig, ModelConfig
 from concepthash.errors import ConfigError
 from concepthash.model import ConceptHash
+from concepthash.stems import load_stem_weights
 
 PURE = BackboneConfig(name="vit_tiny_patch16_224", image_size=(32, 48), adapter_dim=8)
 
@@ -41,6 +44,44 @@ def test_a_concept_owns_its_own_bits_and_no_others(model: ConceptHash) -> None:
     difference = (model.hash_head(embeddings) - model.hash_head(changed)).abs()
     assert (difference[:, :4] == 0).all()
     assert (difference[:, 4:] > 0).all()
+
+
+def test_a_concept_that_reads_patches_holds_only_what_stands_where_it_looks(images: Tensor) -> None:
+    model = tiny_model(tiny_config(reading="patches"))
+    features, place = model.backbone.stem(images), 5
+    output = model.forward_features(features, n_attention=2)
+    for attention in output.attention:
+        torch.testing.assert_close(attention[:, :, :-2, :-2], torch.eye(12).expand(3, 4, 12, 12))
+        torch.testing.assert_close(attention[:, :, -2:, :-2].sum(dim=-1), torch.ones(3, 4, 2))
+    changed = features.clone()
+    changed.flatten(2)[:, :, place] += 1.0  # no other patch, and no concept, hears of it but by looking there
+    again = model.forward_features(changed, n_attention=2)
+    kept = [p for p in range(12) if p != place]
+    deep = model.backbone.blocks[0](output.patch_tokens, torch.eye(12, dtype=torch.bool))
+    deep_again = model.backbone.blocks[0](again.patch_tokens, torch.eye(12, dtype=torch.bool))
+    torch.testing.assert_close(deep_again[:, kept], deep[:, kept])
+    assert not torch.allclose(deep_again[:, place], deep[:, place])
+    assert not torch.allclose(again.code_logits, output.code_logits)
+
+
+def test_reading_patches_gives_the_same_codes_fused_or_not(images: Tensor) -> None:
+    for model in (tiny_model(tiny_config(reading="patches")), pure_model(reading="patches")):
+        pictures = images[:, :, :32, :48] if model.config.backbone.adapter_dim else images
+        torch.testing.assert_close(model(pictures).code_logits, model(pictures, n_attention=2).code_logits)
+
+
+def test_a_stem_that_ends_early_is_smaller_and_gives_a_finer_grid(images: Tensor) -> None:
+    whole = tiny_config().backbone
+    model = tiny_model(tiny_config(backbone=dataclasses.replace(whole, stem_stage=3)))
+    assert model.grid_size == (6, 8)
+    assert model(images).patch_tokens.shape == (3, 48, 32)
+    sizes = [sum(p.numel() for p in m.backbone.frozen_stem.parameters()) for m in (model, tiny_model())]
+    assert sizes[0] < 0.3 * sizes[1]
+    load_stem_weights(model.backbone, model.config.backbone)
+    full = tiny_model()
+    load_stem_weights(full.backbone, full.config.backbone)
+    first, also = (m.backbone.frozen_stem.blocks[4][0].conv_pwl.weight for m in (model, full))
+    assert torch.equal(first, also)
 
 
 def test_features_then_forward_equals_forward(model: ConceptHash, images: Tensor) -> None:

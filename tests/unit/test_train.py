@@ -29,10 +29,10 @@ def random_features(model: ConceptHash) -> np.ndarray:
     return features.astype(np.float16)
 
 
-def new_trainer(**changes: object) -> Trainer:
+def new_trainer(origin: str = "", **changes: object) -> Trainer:
     model = tiny_model()
     config = TrainConfig(**({"epochs": 4, "batch_size": 5, "warmup_epochs": 1, "learning_rate": 3e-3} | changes))  # type: ignore[arg-type]
-    return Trainer(model, random_features(model), LABELS, LOSS_PRESETS["grounded"], config)
+    return Trainer(model, random_features(model), LABELS, LOSS_PRESETS["grounded"], config, origin)
 
 
 def test_training_lowers_every_loss_of_classes() -> None:
@@ -62,6 +62,8 @@ def test_a_run_with_other_settings_does_not_resume(tmp_path: Path) -> None:
     new_trainer().save(tmp_path / "state.pt")
     with pytest.raises(CheckpointError, match="unfinished run with other settings"):
         new_trainer(seed=1).resume(tmp_path / "state.pt")
+    with pytest.raises(CheckpointError, match="data or --from"):
+        new_trainer(origin="other photos").resume(tmp_path / "state.pt")
 
 
 def test_divergence_is_said_in_a_sentence() -> None:
@@ -145,7 +147,8 @@ def test_the_command_makes_a_checkpoint_that_loads(
     assert checkpoint.metrics["figures"] == printed["figures"]
     assert set(checkpoint.metrics["figures"]) >= {"map", "map_topk", "precision_at_10", "concept_on_object_min"}
     assert sorted(p.name for p in out.iterdir()) == [
-        "card.md", "classes.json", "config.json", "history.json", "metrics.json", "weights.safetensors",
+        "card.md", "classes.json", "config.json", "history.json", "metrics.json",
+        "stem.safetensors", "weights.safetensors",
     ]  # fmt: skip
     assert "16" not in checkpoint.concept_names
     assert "Limits" in (out / "card.md").read_text()

@@ -24,6 +24,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return Settings(
         checkpoint="birds-8",
         checkpoints=root / "checkpoints",
+        galleries=root / "galleries",
         examples=root / "examples",
         cache=root / "cache",
         device="cpu",

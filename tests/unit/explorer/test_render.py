@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -34,7 +35,7 @@ from explorer.render.query import image_in_hand, picker
 EVIL = "<script>alert('1')</script>\" onload=\"x"
 BITS = (BitCell(0, 0.9, True, False), BitCell(1, -0.05, False, True))
 CENTERS = (Center(EVIL, EVIL, 0.5), Center("wren", "wren", -0.5))
-INFO = ModelInfo(EVIL, "cpu", 1, 2, 3, 2, (EVIL,), True, 9, EVIL, True, EVIL, (EVIL, "wren"), (EVIL,))
+INFO = ModelInfo(EVIL, "cpu", 1, 2, 3, 2, (EVIL,), True, 9, EVIL, "examples", EVIL, (EVIL, "wren"), (EVIL,))
 PHOTO = Photo(f"gallery:{EVIL}", EVIL, EVIL, EVIL, 40, 30, np.zeros((30, 40, 3), np.uint8))
 VIEW = ConceptView(0, np.full((2, 2), 0.25, np.float32), BITS, CENTERS, 0, 9, 1)
 BIT_VIEW = BitView(BITS[0], 0, np.full((2, 2), 0.25, np.float32), CENTERS, (), 3, 9)
@@ -63,6 +64,7 @@ PAGES = {
     "hand": lambda: image_in_hand(PHOTO, BITS, INFO, (EVIL,)),
     "status": lambda: status_line(INFO),
     "notice": lambda: gallery_notice(INFO),
+    "bundled notice": lambda: gallery_notice(replace(INFO, gallery_kind="bundled")),
 }
 
 
@@ -127,6 +129,15 @@ def test_no_match_says_why_and_offers_a_way_out() -> None:
     page = matched(relaxations=(Relaxation("Allow 1 more bit", (1,), 4),))
     assert "Nothing matches" in page and "Allow 1 more bit" in page and "4 matches" in page
     assert "exclude each other" in matched(n_filtered=0)
+
+
+def test_pictures_that_are_no_photographs_are_said_to_be_none() -> None:
+    info = replace(INFO, gallery_name="the aviary", n_gallery=1000, foreign_gallery="", name="aviary-32")
+    bundled = gallery_notice(replace(info, gallery_kind="bundled"))
+    assert "looking at the aviary: 1,000 rendered pictures, not photographs" in bundled
+    assert "concepthash.encode --checkpoint checkpoints/aviary-32" in bundled and "--gallery my-gallery" in bundled
+    assert "1,000 drawn example birds" in gallery_notice(info)
+    assert gallery_notice(replace(info, gallery_kind="own")) == ""
 
 
 def test_the_base_rate_counts_other_images() -> None:

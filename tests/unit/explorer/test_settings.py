@@ -34,6 +34,11 @@ def test_a_wrong_flag_ends_with_exit_code_2(arguments: list[str], capsys: pytest
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_bundled_galleries_are_those_of_this_project_unless_the_environment_says_otherwise() -> None:
+    assert read_settings([], {}).galleries == Settings.checkpoints.parent / "assets" / "galleries"
+    assert read_settings([], {"CONCEPTHASH_GALLERIES": "/g"}).galleries == Path("/g")
+
+
 def test_the_cache_folder_follows_the_environment() -> None:
     assert read_settings([], {"CONCEPTHASH_CACHE": "/c"}).cache == Path("/c")
     assert read_settings([], {"HOME": "/home/me"}).cache == Path("/home/me/.cache/concepthash")

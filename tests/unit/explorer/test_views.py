@@ -16,7 +16,7 @@ from explorer.views.match import act_on_match
 from explorer.views.query import act_on_query
 from explorer.views.surface import send_of
 
-INFO = ModelInfo("m", "cpu", 2, 8, 3, 4, ("a", "b"), False, 9, "g", False)
+INFO = ModelInfo("m", "cpu", 2, 8, 3, 4, ("a", "b"), False, 9, "g", "own")
 START = Session("m", "gallery:x")
 
 

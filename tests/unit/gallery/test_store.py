@@ -137,6 +137,7 @@ def test_an_unfinished_gallery_is_not_opened_and_is_resumed(tmp_path: Path) -> N
         ("n_concepts", 4, "n concepts"),
         ("data_root", "/elsewhere", "data root"),
         ("images", "others", "list of images"),
+        ("thumbnails", "originals", "thumbnails"),
     ],
 )
 def test_an_unfinished_gallery_made_otherwise_is_not_resumed(
@@ -288,9 +289,69 @@ def test_a_gallery_of_another_checkpoint_is_refused(tmp_path: Path) -> None:
 
 def test_a_gallery_of_a_newer_format_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "birds")
-    edit(tmp_path / "birds", "UPDATE provenance SET value = '2' WHERE key = 'format'")
-    with pytest.raises(GalleryError, match=r"format 2.*up to 1.*upgrade"):
+    edit(tmp_path / "birds", "UPDATE provenance SET value = '3' WHERE key = 'format'")
+    with pytest.raises(GalleryError, match=r"format 3.*up to 2.*upgrade"):
         open_gallery(tmp_path / "birds")
+
+
+def test_a_gallery_of_the_first_format_is_opened(tmp_path: Path) -> None:
+    write(tmp_path / "birds")
+    edit(tmp_path / "birds", "UPDATE provenance SET value = '1' WHERE key = 'format'")
+    edit(tmp_path / "birds", "DELETE FROM provenance WHERE key = 'thumbnails'")
+    gallery = open_gallery(tmp_path / "birds")
+    assert gallery.thumbnail_path(1).read_bytes() == b"webp 1" and not gallery.shows_originals
+    assert gallery.data_root == Path("/nowhere")
+
+
+def originals(root: Path, n: int = 4) -> Gallery:
+    """A gallery at ``root/made/birds`` that shows the images in ``root/photos`` themselves."""
+    (root / "photos/a/b").mkdir(parents=True)
+    paths = ["c.png" if i == 9 else f"a/b/{i}.png" if i % 2 else f"a/{i}.png" for i in range(n)]
+    for path in paths:
+        (root / "photos" / path).write_bytes(path.encode())
+    provenance = dataclasses.replace(PROVENANCE, data_root="../../photos", thumbnails="originals")
+    with GalleryWriter(root / "made/birds", provenance) as writer:
+        images = [image(i, image_id=path, path=path, thumbnail=None) for i, path in enumerate(paths)]
+        writer.append(images, logits(n))
+        writer.finish()
+    return open_gallery(root / "made/birds")
+
+
+def test_a_gallery_of_originals_stores_no_pictures_and_moves_with_its_images(tmp_path: Path) -> None:
+    gallery = originals(tmp_path / "here")
+    assert names(gallery.path) == ["gallery.duckdb"]
+    assert gallery.data_root == tmp_path / "here/photos"
+    (tmp_path / "here").rename(tmp_path / "there")
+    moved = open_gallery(tmp_path / "there/made/birds")
+    assert [moved.thumbnail_path(row).read_bytes() for row in (0, 1)] == [b"a/0.png", b"a/b/1.png"]
+    assert moved.image_path(1) == moved.thumbnail_path(1) == tmp_path / "there/photos/a/b/1.png"
+
+
+def test_thumbnails_lie_in_the_folders_that_are_listed_and_these_are_few(tmp_path: Path) -> None:
+    assert originals(tmp_path).thumbnail_folders() == (tmp_path / "photos/a",)
+    assert originals(tmp_path / "more", 10).thumbnail_folders() == (tmp_path / "more/photos",)
+    own = write(tmp_path / "own")
+    assert own.thumbnail_folders() == (tmp_path / "own/thumbnails",)
+    assert own.thumbnail_path(3).is_relative_to(tmp_path / "own/thumbnails")
+
+
+def test_a_gallery_of_originals_that_are_gone_says_where_they_were(tmp_path: Path) -> None:
+    gallery = originals(tmp_path)
+    (tmp_path / "photos/a/2.png").unlink()
+    with pytest.raises(GalleryError, match=r"1 of 4 are gone from .*photos \(the first is a/2\.png\)"):
+        open_gallery(gallery.path)
+    gallery.path.rename(tmp_path / "alone")
+    with pytest.raises(GalleryError, match="4 of 4 are gone"):
+        open_gallery(tmp_path / "alone")
+
+
+@pytest.mark.parametrize("path", ["../secret.png", "/etc/passwd", "a/../../secret.png"])
+def test_a_gallery_cannot_show_what_lies_outside_the_folder_of_its_images(tmp_path: Path, path: str) -> None:
+    gallery = originals(tmp_path)
+    (tmp_path / "secret.png").write_bytes(b"secret")
+    edit(gallery.path, f"UPDATE images SET path = '{path}' WHERE row = 0")
+    with pytest.raises(GalleryError, match="outside the folder"):
+        open_gallery(gallery.path)
 
 
 @pytest.mark.parametrize(
@@ -300,6 +361,7 @@ def test_a_gallery_of_a_newer_format_is_refused(tmp_path: Path) -> None:
         "DROP TABLE provenance",
         "DELETE FROM provenance WHERE key = 'n_bits'",
         "UPDATE provenance SET value = 'many' WHERE key = 'n_bits'",
+        "UPDATE provenance SET value = 'none' WHERE key = 'thumbnails'",
         "DELETE FROM images WHERE row = 2",
         "UPDATE images SET code_logits = [1.0] WHERE row = 2",
         "ALTER TABLE images DROP COLUMN code0",

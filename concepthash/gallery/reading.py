@@ -1,0 +1,97 @@
+"""Reading the images of a table ahead of the model, each as the model's input and as a row of the gallery to be."""
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..data import ImageTable, read_image, resize_for_model
+from ..errors import ImageError
+from .store import NewImage, Skipped
+from .thumbnails import encode_thumbnail
+
+__all__ = ["Decoded", "read_batches", "valid_text"]
+
+_N_READERS = min(4, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """An image that could be read: the model's input (h, w, 3) uint8, and what is stored."""
+
+    model_input: np.ndarray
+    image: NewImage
+
+
+def read_batches(
+    table: ImageTable, start: int, batch_size: int, size: tuple[int, int], *, with_thumbnails: bool = True
+) -> Iterator[list[Decoded | Skipped]]:
+    """Read ahead by one batch in threads, so that the model need not wait for the disk.
+
+    Parameters
+    ----------
+    table
+        The images.
+    start
+        Row to begin with.
+    batch_size
+        Images in a batch; the last one may have fewer.
+    size
+        Height and width of the model's input.
+    with_thumbnails
+        Whether each image gets a thumbnail of its own.
+
+    Yields
+    ------
+    list
+        For each row in order what was read, or why it could not be.
+    """
+    waiting: deque[list[Future[Decoded | Skipped]]] = deque()
+    pool = ThreadPoolExecutor(_N_READERS, thread_name_prefix="read")
+    try:
+        for first in range(start, len(table), batch_size):
+            rows = range(first, min(first + batch_size, len(table)))
+            waiting.append([pool.submit(_decode, table, row, size, with_thumbnails) for row in rows])
+            if len(waiting) > 1:
+                yield [future.result() for future in waiting.popleft()]
+        while waiting:
+            yield [future.result() for future in waiting.popleft()]
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _decode(table: ImageTable, row: int, size: tuple[int, int], with_thumbnail: bool) -> Decoded | Skipped:
+    path = _stored_path(table, row)
+    try:
+        pixels = read_image(table.paths[row])  # (H, W, 3)
+    except ImageError as error:
+        return Skipped(path, str(error))
+    label = int(table.labels[row])
+    is_train = None if table.is_train is None else bool(table.is_train[row])
+    image = NewImage(
+        image_id=table.image_ids[row],
+        path=path,
+        class_name=table.class_names[label] if label >= 0 else None,
+        label=label,
+        family=(table.families[label] or None) if label >= 0 else None,
+        width=pixels.shape[1],
+        height=pixels.shape[0],
+        split={None: None, True: "train", False: "test"}[is_train],
+        thumbnail=encode_thumbnail(pixels) if with_thumbnail else None,
+    )
+    return Decoded(resize_for_model(pixels, size), image)
+
+
+def _stored_path(table: ImageTable, row: int) -> str:
+    path = table.paths[row]
+    if path.is_relative_to(table.root):
+        path = path.relative_to(table.root)
+    return valid_text(path.as_posix())
+
+
+def valid_text(text: str) -> str:
+    """Spell out bytes of a file name that are no UTF-8, since a database cannot hold them."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
