@@ -6,11 +6,21 @@ from typing import Any, Literal, get_args
 
 from .errors import ConfigError
 
-__all__ = ["LOSS_PRESETS", "BackboneConfig", "LossConfig", "ModelConfig", "Reading", "TrainConfig", "from_dict"]
+__all__ = [
+    "LOSS_PRESETS",
+    "BackboneConfig",
+    "GroundFloor",
+    "LossConfig",
+    "ModelConfig",
+    "Reading",
+    "TrainConfig",
+    "from_dict",
+]
 
 Centers = Literal["language", "learnable", "random"]
 CenterInput = Literal["raw", "sign"]
 ConceptMap = Literal["last", "rollout"]
+GroundFloor = Literal["min", "mean"]
 Reading = Literal["all", "patches"]
 Margin = Literal["first", "all"]
 
@@ -144,6 +154,9 @@ class LossConfig:
         Weights of L_clf, L_quan, L_cd and L_csd.
     ground_weight
         Weight of L_ground, this project's own term: the patches a concept looks at must tell the class by themselves.
+    ground_floor
+        What counts as no evidence in L_ground: the patch that speaks least for the class (``"min"``), or every patch
+        that speaks for it no more than the ``"mean"`` patch does.
     sub_weight
         Weight of L_sub, this project's own term: sub-codes of different concepts must arrange the classes differently.
     scale, margin
@@ -159,6 +172,7 @@ class LossConfig:
     cd_weight: float = 1.0
     csd_weight: float = 1.0
     ground_weight: float = 0.0
+    ground_floor: GroundFloor = "min"
     sub_weight: float = 0.0
     scale: float = 8.0
     margin: float = 0.2
@@ -169,6 +183,7 @@ class LossConfig:
         _check_positive(self, "scale")
         _check_choice("cd_margin", self.cd_margin, Margin)
         _check_choice("csd_map", self.csd_map, ConceptMap)
+        _check_choice("ground_floor", self.ground_floor, GroundFloor)
         for name in ("clf_weight", "quan_weight", "cd_weight", "csd_weight", "ground_weight", "sub_weight", "margin"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be 0 or more.")

@@ -126,12 +126,12 @@ def evidence_loss(patch_logits: Tensor, labels: Tensor) -> Tensor:
     return cross_entropy(patch_logits.mean(dim=1), labels)
 
 
-def grounding_loss(concept_maps: Tensor, patch_logits: Tensor, labels: Tensor) -> Tensor:
+def grounding_loss(concept_maps: Tensor, patch_logits: Tensor, labels: Tensor, *, floor: str = "min") -> Tensor:
     """L_ground: every concept must look where patches speak for the class; this project's own term, not the paper's.
 
     L_cd rewards what a concept token *knows*, and blocks carry that to it from anywhere, so that L_csd can be
     satisfied by looking away from the object. This term rewards where the token *looks*: minus the log of its map's
-    mass on the class activation map of the true class, scaled to [0, 1].
+    mass on the class activation map of the true class, scaled to [0, 1] between ``floor`` and the largest vote.
 
     Parameters
     ----------
@@ -141,14 +141,16 @@ def grounding_loss(concept_maps: Tensor, patch_logits: Tensor, labels: Tensor) -
         (B, N, C); no gradient goes back through them.
     labels
         (B,) class indices.
+    floor
+        See ``ground_floor`` of `LossConfig`.
 
     References
     ----------
     Class activation map: Zhou, Khosla, Lapedriza, Oliva, Torralba, CVPR 2016.
     """
     votes = patch_logits.detach().gather(2, labels[:, None, None].expand(-1, patch_logits.shape[1], 1))  # (B, N, 1)
-    low, high = votes.amin(dim=1, keepdim=True), votes.amax(dim=1, keepdim=True)
-    evidence = (votes - low) / (high - low).clamp(min=1e-6)
+    low = votes.amin(dim=1, keepdim=True) if floor == "min" else votes.mean(dim=1, keepdim=True)
+    evidence = (votes - low).clamp(min=0) / (votes.amax(dim=1, keepdim=True) - low).clamp(min=1e-6)
     mass = (concept_maps.flatten(2) @ evidence).squeeze(2)  # (B, M)
     return -mass.clamp(min=1e-6).log().mean()
 
@@ -181,7 +183,7 @@ def loss_terms(model: ConceptHash, output: ConceptHashOutput, labels: Tensor, co
     if config.ground_weight:
         patch_logits = model.patch_classifier(output.patch_tokens)  # (B, N, C)
         terms["evidence"] = evidence_loss(patch_logits, labels)
-        terms["ground"] = grounding_loss(maps, patch_logits, labels)
+        terms["ground"] = grounding_loss(maps, patch_logits, labels, floor=config.ground_floor)
     return terms
 
 

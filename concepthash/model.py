@@ -19,7 +19,7 @@ class ConceptHashOutput(NamedTuple):
 
     code_logits: Tensor  # (B, K), before the sign
     concept_embeddings: Tensor  # (B, M, D), Z
-    patch_tokens: Tensor  # (B, N, D), as they entered the first block
+    patch_tokens: Tensor  # (B, N, D), the last that know of no other patch
     attention: tuple[Tensor, ...]  # each (B, H, T, T), rows sum to 1
 
 
@@ -104,9 +104,8 @@ class ConceptHash(nn.Module):
                 x = block(x, attn_mask=reading)  # (B, T, D)
         concept_embeddings = x[:, -m:]  # (B, M, D)
         code_logits = self.hash_head(concept_embeddings)  # (B, K)
-        return ConceptHashOutput(
-            code_logits, concept_embeddings, image_tokens[:, backbone.n_prefix :], tuple(attention)
-        )
+        alone = image_tokens if reading is None else x[:, :-m]  # patches have read others, or never will
+        return ConceptHashOutput(code_logits, concept_embeddings, alone[:, backbone.n_prefix :], tuple(attention))
 
     def _reading(self, tokens: Tensor) -> Tensor | None:
         """(T, T) bool, True where a token (row) may read another (column); None where all may read all."""

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from .card import model_card
 from .checkpoint import Checkpoint, ClassTable, read_checkpoint, save_checkpoint, start_from
-from .config import LOSS_PRESETS, BackboneConfig, LossConfig, ModelConfig, Reading, TrainConfig
+from .config import LOSS_PRESETS, BackboneConfig, GroundFloor, LossConfig, ModelConfig, Reading, TrainConfig
 from .data import ImageTable, read_dataset
 from .encoder import Encoder, choose_device
 from .errors import CheckpointError, ConceptHashError
@@ -151,6 +151,7 @@ def _configs(options: argparse.Namespace, classes: ClassTable) -> tuple[ModelCon
         text_dim=len(classes.text_features[0]) if classes.text_features else 0,
     )
     weights = {f"{name}_weight": getattr(options, f"{name}_weight") for name in ("cd", "csd", "ground", "sub")}
+    weights["ground_floor"] = options.ground_floor
     losses = dataclasses.replace(
         LOSS_PRESETS[options.preset], **{name: value for name, value in weights.items() if value is not None}
     )
@@ -180,6 +181,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--csd-weight", type=float, help="weight of L_csd, instead of the preset's")
     add("--cd-weight", type=float, help="weight of L_cd, instead of the preset's")
     add("--sub-weight", type=float, help="weight of L_sub, instead of the preset's")
+    add("--ground-floor", choices=get_args(GroundFloor), help="what counts as no evidence, instead of the preset's")
     add("--ground-weight", type=float, help="weight of L_ground, instead of the preset's")
     add("--centers", choices=["language", "learnable", "random"], default="language", help="kind of hash centers")
     add("--text-encoder", choices=sorted(TEXT_ENCODERS), default="minilm", help="source of class-name features")

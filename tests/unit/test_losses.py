@@ -105,6 +105,14 @@ def test_grounding_is_minus_the_log_of_the_mass_on_the_activation_map() -> None:
     assert float(grounding_loss(maps, votes, torch.tensor([0]))) == pytest.approx(expected, rel=1e-5)
 
 
+def test_grounding_may_count_only_what_speaks_more_than_the_mean_patch() -> None:
+    votes = torch.tensor([[[0.0], [1.0], [5.0]]]).expand(1, 3, 2)  # mean 2
+    maps = torch.tensor([[[[0.5, 0.25, 0.25]]]])
+    loss = grounding_loss(maps, votes, torch.tensor([0]), floor="mean")
+    assert float(loss) == pytest.approx(-math.log(0.25))
+    assert float(grounding_loss(maps, votes, torch.tensor([0]))) == pytest.approx(-math.log(0.25 * 0.2 + 0.25))
+
+
 def test_grounding_moves_the_map_and_not_the_patch_classifier() -> None:
     maps = torch.full((1, 1, 1, 2), 0.5, requires_grad=True)
     votes = torch.tensor([[[0.0], [1.0]]], requires_grad=True)

@@ -1,0 +1,34 @@
+"""What is bundled fits together: models, the gallery the app opens on, and the figures both are said to have."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from concepthash.checkpoint import read_checkpoint
+from concepthash.data import read_dataset
+from concepthash.encoder import Encoder
+from concepthash.evaluate import evaluate
+from concepthash.gallery import open_gallery
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("name", ["aviary-32", "aviary-6"])
+def test_a_bundled_gallery_was_made_by_its_model_and_holds_every_picture(name: str) -> None:
+    checkpoint = read_checkpoint(ROOT / "checkpoints" / name)
+    gallery = open_gallery(ROOT / "assets" / "galleries" / name, fingerprint=checkpoint.fingerprint)
+    table = read_dataset(ROOT / "assets" / "aviary")
+    assert gallery.image_ids == table.image_ids
+    assert len(gallery) >= 900
+    assert gallery.thumbnail_path(0) == table.paths[0]
+
+
+@pytest.mark.parametrize("name", ["aviary-32", "aviary-6"])
+def test_figures_of_the_aviary_models_can_be_measured_again(name: str) -> None:
+    encoder = Encoder(read_checkpoint(ROOT / "checkpoints" / name), "cpu")
+    measured = evaluate(encoder, read_dataset(ROOT / "assets" / "aviary"))
+    said = encoder.checkpoint.metrics["figures"]
+    assert measured["best_part"] == said["best_part"]
+    for figure in ("map", "precision_at_10", "concept_overlap", "best_part_ratio", "pointing_game"):
+        np.testing.assert_allclose(measured[figure], said[figure], atol=0.02, rtol=0.02, err_msg=figure)
