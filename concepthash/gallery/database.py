@@ -14,8 +14,9 @@ from ..codes import pack_words, subcode_values
 __all__ = ["FORMAT_VERSION", "Provenance", "code_columns", "connect", "create", "insert", "transaction"]
 
 FORMAT_VERSION = 2  # 1 knew neither galleries of originals nor a data root relative to the gallery
-# A gallery from elsewhere may neither load extensions nor read other files.
-_SAFE: dict[str, str | bool | int | float | list[str]] = {
+# A gallery from elsewhere may neither load extensions nor read other files; any DuckDB the project runs on can open it.
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "storage_compatibility_version": "v1.2.0",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "enable_external_access": "false",
@@ -54,7 +55,7 @@ class Provenance:
 
 def connect(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
     """Open a gallery's database file; without extensions and without access to any other file."""
-    return duckdb.connect(str(path), read_only=read_only, config=_SAFE)
+    return duckdb.connect(str(path), read_only=read_only, config=_SETTINGS)
 
 
 def code_columns(code: np.ndarray, n_concepts: int) -> np.ndarray:
