@@ -29,6 +29,7 @@ __all__ = [
 
 FORMAT = 1
 STEM = "backbone.vit.patch_embed.backbone."
+OWN_STEM = "stem.safetensors"
 
 
 @dataclass(frozen=True)
@@ -155,8 +156,12 @@ def load_model(checkpoint: Checkpoint, device: str | torch.device = "cpu") -> Co
 
 def _stem_file(folder: Path, stem: str) -> Path:
     """Where a stem with this SHA-256 lies: inside the checkpoint, or beside it for all that share it."""
-    own, shared = folder / "stem.safetensors", folder.parent / "stems" / f"{stem[:16]}.safetensors"
-    return own if own.is_file() else shared
+    own = folder / OWN_STEM
+    return own if own.is_file() else _shared_stem_file(folder, stem)
+
+
+def _shared_stem_file(folder: Path, stem: str) -> Path:
+    return folder.parent / "stems" / f"{stem[:16]}.safetensors"
 
 
 def _read_whole(checkpoint: Checkpoint, file: Path, sha256: str) -> bytes:
@@ -237,9 +242,9 @@ def save_checkpoint(
     if stem:
         weights = save({name.removeprefix(STEM): tensor for name, tensor in stem.items()})
         fingerprints["stem_sha256"] = hashlib.sha256(weights).hexdigest()
-        shared = folder.parent / "stems" / f"{fingerprints['stem_sha256'][:16]}.safetensors"
-        shared.parent.mkdir(exist_ok=True) if share_stem else None
-        write_atomically(shared if share_stem else folder / "stem.safetensors", weights)
+        file = _shared_stem_file(folder, fingerprints["stem_sha256"]) if share_stem else folder / OWN_STEM
+        file.parent.mkdir(exist_ok=True)
+        write_atomically(file, weights)
     rows: list[dict[str, Any]] = [
         {"name": n, "family": f} for n, f in zip(classes.names, classes.families, strict=True)
     ]

@@ -75,15 +75,16 @@ def cached_features(
         shape = (len(table), n_views, *_stem_features(backbone.stem, blank, config).shape[1:])
         open_memmap(file, mode="w+", dtype=np.float16, shape=shape).flush()
     features = open_memmap(file, mode="r+")
-    views = DataLoader(_Views(table, config.image_size, n_views, seed, n_done), batch_size=None, num_workers=n_workers)
-    with tqdm(total=len(table), initial=n_done, desc="frozen features", unit="image") as bar:
-        stem = fast_stem(backbone)
-        for row, images in enumerate(views, start=n_done):
-            features[row] = _stem_features(stem, images.to(device), config)
-            bar.update()
-            if (row + 1) % SAVE_EVERY == 0 or row + 1 == len(table):
-                features.flush()
-                progress.write_text(json.dumps({"n_done": row + 1}))
+    if n_done < len(table):
+        images = _Views(table, config.image_size, n_views, seed, n_done)
+        stem, views = fast_stem(backbone), DataLoader(images, batch_size=None, num_workers=n_workers)
+        with tqdm(total=len(table), initial=n_done, desc="frozen features", unit="image") as bar:
+            for row, pixels in enumerate(views, start=n_done):
+                features[row] = _stem_features(stem, pixels.to(device), config)
+                bar.update()
+                if (row + 1) % SAVE_EVERY == 0 or row + 1 == len(table):
+                    features.flush()
+                    progress.write_text(json.dumps({"n_done": row + 1}))
     return np.asarray(np.load(file, mmap_mode="c"))
 
 

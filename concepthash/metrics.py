@@ -14,6 +14,7 @@ from .errors import QueryError
 
 __all__ = [
     "bit_balance",
+    "distances_per_concept",
     "map_per_concept",
     "mean_average_precision",
     "mean_average_precision_topk",
@@ -215,13 +216,28 @@ def map_per_concept(
             f"Queries of shape {query_code.shape} and a gallery of shape {gallery_code.shape} cannot be compared; "
             "encode both with the same model."
         )
-    query_subcodes = subcodes(query_code, n_concepts)  # (Q, M, K/M)
-    gallery_subcodes = subcodes(gallery_code, n_concepts)  # (S, M, K/M)
-    maps = np.empty(n_concepts)
+    distances = distances_per_concept(query_code, gallery_code, n_concepts)
+    return np.array([mean_average_precision(d, query_labels, gallery_labels) for d in distances])
+
+
+def distances_per_concept(query_code: np.ndarray, gallery_code: np.ndarray, n_concepts: int) -> Iterator[np.ndarray]:
+    """Bits that differ between the sub-codes of one concept after another: M times (Q, S), computed when asked for.
+
+    Parameters
+    ----------
+    query_code, gallery_code
+        (Q, K) and (S, K) bool.
+    n_concepts
+        M, a divisor of K.
+
+    Raises
+    ------
+    ConfigError
+        If K is not a multiple of M.
+    """
+    queries, gallery = subcodes(query_code, n_concepts), subcodes(gallery_code, n_concepts)  # (Q, M, K/M), (S, M, K/M)
     for concept in range(n_concepts):
-        distances = hamming(pack_words(query_subcodes[:, concept]), pack_words(gallery_subcodes[:, concept]))
-        maps[concept] = mean_average_precision(distances, query_labels, gallery_labels)
-    return maps
+        yield hamming(pack_words(queries[:, concept]), pack_words(gallery[:, concept]))
 
 
 def subcode_redundancy(code: np.ndarray, n_concepts: int) -> float:

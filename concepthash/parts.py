@@ -5,10 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from .codes import hamming, pack_words, subcodes
 from .data import ImageTable
 from .localization import best_parts, part_table, peaks_in_parts
-from .metrics import precision_at
+from .metrics import distances_per_concept, precision_at
 
 __all__ = ["attribute_agreement", "part_figures"]
 
@@ -74,8 +73,7 @@ def attribute_agreement(
         part has no attributes.
     """
     m = len(best_part)
-    queries, gallery = subcodes(query_code, m), subcodes(gallery_code, m)  # (Q, M, K/M), (S, M, K/M)
-    distances = [hamming(pack_words(queries[:, j]), pack_words(gallery[:, j])) for j in range(m)]
+    distances = list(distances_per_concept(query_code, gallery_code, m))
     rows: list[dict[str, Any]] = []
     for concept, part in enumerate(best_part):
         looks = _looks_of_classes(table, part)  # (C,)
