@@ -9,7 +9,7 @@ from .data import ImageTable
 from .localization import best_parts, part_table, peaks_in_parts
 from .metrics import distances_per_concept, precision_at
 
-__all__ = ["attribute_agreement", "part_figures"]
+__all__ = ["attribute_agreement", "looks_of_classes", "part_figures"]
 
 N_NEIGHBORS = 10
 
@@ -76,7 +76,7 @@ def attribute_agreement(
     distances = list(distances_per_concept(query_code, gallery_code, m))
     rows: list[dict[str, Any]] = []
     for concept, part in enumerate(best_part):
-        looks = _looks_of_classes(table, part)  # (C,)
+        looks = looks_of_classes(table, part)  # (C,)
         if looks is None or m == 1:
             rows.append({"part": part, "own": None, "others": None, "ratio": None})
             continue
@@ -87,7 +87,7 @@ def attribute_agreement(
     return rows
 
 
-def _looks_of_classes(table: ImageTable, part: str) -> np.ndarray | None:
+def looks_of_classes(table: ImageTable, part: str) -> np.ndarray | None:
     """A number for each class, equal where two classes look alike on a part: (C,) int; None without attributes."""
     columns = [column for column, owner in enumerate(table.attribute_parts) if owner == part]
     if table.attributes is None or not columns:
