@@ -34,6 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def serve(settings: Settings) -> None:
     """Load everything, then answer visitors until the process is stopped."""
+    from starlette.middleware import Middleware
+
+    from explorer.long_links import ShortenLongLinks
     from explorer.services import load_services
     from explorer.ui import build_page, build_theme
 
@@ -42,13 +45,14 @@ def serve(settings: Settings) -> None:
         server_name=settings.host,
         server_port=settings.port,
         theme=build_theme(),
-        css_paths=[settings.style],
+        css_paths=settings.styles,
         footer_links=[],
         max_file_size=settings.max_upload_bytes,
         allowed_paths=[],
         ssr_mode=False,
         share=False,
         enable_monitoring=False,
+        app_kwargs={"middleware": [Middleware(ShortenLongLinks)]},
         show_error=False,
     )
 

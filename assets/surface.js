@@ -5,6 +5,14 @@ const send = (node, more) => trigger('act', {
 });
 const root = document.documentElement;
 const kept = new Set();
+let followed = '';
+const save = (file, name) => {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(file);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+};
 
 element.addEventListener('click', (event) => {
   const node = event.target.closest('button');
@@ -14,11 +22,7 @@ element.addEventListener('click', (event) => {
     if (input) input.click();
   } else if (node.dataset.download) {
     const names = JSON.stringify({ names: node.dataset.names.split('\n') }, null, 1);
-    const link = document.createElement('a');
-    link.href = URL.createObjectURL(new Blob([names + '\n'], { type: 'application/json' }));
-    link.download = node.dataset.download;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+    save(new Blob([names + '\n'], { type: 'application/json' }), node.dataset.download);
   } else if (node.dataset.theme) {
     document.body.classList.toggle('dark');
   } else if (node.dataset.do) {
@@ -69,6 +73,14 @@ element.addEventListener('toggle', (event) => {
 
 /* New content may have closed what was open, or kept what was typed although it was refused. */
 watch('value', () => {
+  element.querySelectorAll('input[data-variable][data-do]').forEach((node) => {
+    root.style.setProperty(node.dataset.variable, node.value / 100);
+  });
+  const link = element.querySelector('a[data-follow]');
+  if (link && link.dataset.follow !== followed) {
+    followed = link.dataset.follow;
+    fetch(link.href).then((answer) => answer.blob()).then((file) => save(file, link.download));
+  }
   const open = new Set(kept);
   element.querySelectorAll('details[data-keep]').forEach((node) => { node.open = open.has(node.dataset.keep); });
   element.querySelectorAll('input.ch-name').forEach((node) => {

@@ -100,14 +100,14 @@ def rollout(
     """
     flow: Tensor | None = None
     for weights in reversed(attention):
-        fused = _discard(fuse_heads(weights, head_fusion), discard_ratio)  # (B, T, T)
-        identity = torch.eye(fused.shape[-1], dtype=fused.dtype, device=fused.device)
         if flow is None:
-            step = fused[:, rows] / fused[:, rows].sum(dim=-1, keepdim=True)  # (B, R, T)
-            flow = (1 - residual) * step + residual * identity[rows]
+            step = _discard(fuse_heads(weights[:, :, rows], head_fusion), discard_ratio)  # (B, R, T)
+            identity = torch.eye(step.shape[-1], dtype=step.dtype, device=step.device)
+            flow = (1 - residual) * step / step.sum(dim=-1, keepdim=True) + residual * identity[rows]
         else:
-            step = fused / fused.sum(dim=-1, keepdim=True)
-            flow = (1 - residual) * (flow @ step) + residual * flow
+            fused = _discard(fuse_heads(weights, head_fusion), discard_ratio)  # (B, T, T)
+            read = (flow / fused.sum(dim=-1)[:, None]) @ fused  # rows of fused brought to a sum of 1, at R·T's cost
+            flow = (1 - residual) * read + residual * flow
     assert flow is not None, "rollout needs the attention of at least one block"
     return flow
 

@@ -13,7 +13,7 @@ from .adapters import AdaptedBlock
 from .config import BackboneConfig
 from .errors import ConfigError
 
-__all__ = ["Backbone", "build_backbone", "capture_attention"]
+__all__ = ["Backbone", "build_backbone", "capture_attention", "pretrained_input"]
 
 
 class Backbone(nn.Module):
@@ -29,10 +29,13 @@ class Backbone(nn.Module):
         The timm model; its ``patch_embed`` is a patch convolution (pure) or a `HybridEmbed` (hybrid).
     adapter_dim
         Bottleneck width of the adapters put beside every sub-layer; 0 for none.
+    class_token
+        Whether the tokens before the patches enter the blocks, or are left out.
     """
 
-    def __init__(self, vit: VisionTransformer, adapter_dim: int = 0) -> None:
+    def __init__(self, vit: VisionTransformer, adapter_dim: int = 0, *, class_token: bool = True) -> None:
         super().__init__()
+        self.class_token = class_token
         vit.norm, vit.fc_norm, vit.head = nn.Identity(), nn.Identity(), nn.Identity()
         self.vit = vit
         if adapter_dim:
@@ -53,8 +56,8 @@ class Backbone(nn.Module):
 
     @property
     def n_prefix(self) -> int:
-        """Tokens that stand before the patches: CLS and registers, 0 where the backbone has none."""
-        return int(self.vit.num_prefix_tokens)
+        """Tokens that stand before the patches: CLS and registers, 0 where the backbone has none or drops them."""
+        return int(self.vit.num_prefix_tokens) if self.class_token else 0
 
     @property
     def blocks(self) -> nn.Sequential:
@@ -78,7 +81,8 @@ class Backbone(nn.Module):
             patches = embed.proj(features).flatten(2).transpose(1, 2)  # (B, N, D)
         else:
             patches = embed(features)  # (B, N, D), or (B, h, w, D) with dynamic sizes
-        return self.vit._pos_embed(patches)
+        tokens = self.vit._pos_embed(patches)
+        return tokens if self.class_token else tokens[:, self.vit.num_prefix_tokens :]
 
 
 def build_backbone(config: BackboneConfig, *, pretrained: bool = False) -> Backbone:
@@ -87,17 +91,54 @@ def build_backbone(config: BackboneConfig, *, pretrained: bool = False) -> Backb
     Raises
     ------
     ConfigError
-        If timm has no such model, or it is not a vision transformer.
+        If timm has no such model, or it is not a vision transformer, or there are no weights to fetch.
     """
     if config.is_hybrid:
         return Backbone(_hybrid(config), config.adapter_dim)
+    if config.name == "clip":
+        if pretrained:
+            raise ConfigError(
+                "A backbone called 'clip' has no weights of its own to fetch; import a checkpoint, or name one of "
+                "timm's, such as vit_base_patch32_clip_quickgelu_224.openai."
+            )
+        return Backbone(_clip(config), config.adapter_dim, class_token=config.class_token)
     try:
         vit = timm.create_model(config.name, pretrained=pretrained, num_classes=0, img_size=tuple(config.image_size))
     except (RuntimeError, ValueError, TypeError, AssertionError) as error:
         raise ConfigError(f"{config.name!r} is not a VisionTransformer that timm can make ({error}).") from error
     if not isinstance(vit, VisionTransformer):
         raise ConfigError(f"{config.name!r} is a {type(vit).__name__}; choose a timm VisionTransformer.")
-    return Backbone(vit, config.adapter_dim)
+    return Backbone(vit, config.adapter_dim, class_token=config.class_token)
+
+
+def pretrained_input(name: str) -> dict[str, Any]:
+    """What the weights of a timm model expect of an image: ``image_size``, ``mean`` and ``std`` of `BackboneConfig`.
+
+    Raises
+    ------
+    ConfigError
+        If timm knows no such model, or not what its weights expect.
+    """
+    expected = timm.get_pretrained_cfg(name)
+    if expected is None:
+        raise ConfigError(f"timm does not know {name!r}; choose a name that timm.list_models() gives.")
+    return {"image_size": expected.input_size[1:], "mean": expected.mean, "std": expected.std}
+
+
+def _clip(config: BackboneConfig) -> VisionTransformer:
+    mlp_dim = config.mlp_dim or 4 * config.width
+    return VisionTransformer(
+        img_size=tuple(config.image_size),  # type: ignore[arg-type]
+        patch_size=config.patch_size,
+        embed_dim=config.width,
+        depth=config.depth,
+        num_heads=config.n_heads,
+        mlp_ratio=(mlp_dim + 0.5) / config.width,  # timm rounds the product down
+        pre_norm=True,
+        norm_layer=nn.LayerNorm,  # with an epsilon of 1e-5, which timm's own default is not
+        act_layer="quick_gelu" if config.activation == "quickgelu" else nn.GELU,
+        num_classes=0,
+    )
 
 
 def _hybrid(config: BackboneConfig) -> VisionTransformer:

@@ -248,7 +248,7 @@ def concept_distances(query_code: np.ndarray, codes_words: np.ndarray, n_bits: i
     -------
     np.ndarray
         (n, M), distances in bits; uint8, or uint16 where a sub-code has more than 255 bits. Its rows sum to
-        `hamming`.
+        `hamming`, and its columns lie in memory one after another.
 
     Raises
     ------
@@ -275,10 +275,10 @@ def concept_distances(query_code: np.ndarray, codes_words: np.ndarray, n_bits: i
         )
     masks = _unsigned(pack_words(np.repeat(np.eye(n_concepts, dtype=bool), bits_per_concept, axis=1)))  # (M, W)
     differing = words ^ query  # (n, W)
-    distances = np.zeros((len(words), n_concepts), dtype=np.min_scalar_type(bits_per_concept))
+    distances = np.zeros((n_concepts, len(words)), dtype=np.min_scalar_type(bits_per_concept))
     for concept, word in np.argwhere(masks):  # a sub-code touches few of the words
-        distances[:, concept] += np.bitwise_count(differing[:, word] & masks[concept, word])
-    return distances
+        distances[concept] += np.bitwise_count(differing[:, word] & masks[concept, word])
+    return distances.T
 
 
 def _as_code(code: Any) -> np.ndarray:

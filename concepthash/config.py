@@ -2,14 +2,19 @@
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
+from .backbone_config import CLIP_MEAN, CLIP_STD, BackboneConfig, check_choice, check_positive
 from .errors import ConfigError
 
 __all__ = [
+    "CLIP_MEAN",
+    "CLIP_STD",
     "LOSS_PRESETS",
+    "MODEL_PRESETS",
     "BackboneConfig",
     "GroundFloor",
+    "HeadConfig",
     "LossConfig",
     "ModelConfig",
     "Reading",
@@ -23,73 +28,34 @@ ConceptMap = Literal["last", "rollout"]
 GroundFloor = Literal["min", "mean"]
 Reading = Literal["all", "patches"]
 Margin = Literal["first", "all"]
-
-
-def _check_choice(name: str, value: str, choices: Any) -> None:
-    if value not in get_args(choices):
-        raise ConfigError(f"{name} is {value!r}; choose one of {', '.join(map(repr, get_args(choices)))}.")
-
-
-def _check_positive(settings: Any, *names: str) -> None:
-    for name in names:
-        if not getattr(settings, name) > 0:
-            raise ConfigError(f"{name} is {getattr(settings, name)!r}; it must be greater than 0.")
+Offset = Literal["own", "shared", "none"]
 
 
 @dataclass(frozen=True)
-class BackboneConfig:
-    """A vision transformer: ``"hybrid"`` (a frozen convolutional stem below small timm blocks) or any timm name.
+class HeadConfig:
+    """How concept embeddings become code logits.
 
     Parameters
     ----------
-    name
-        ``"hybrid"``, or a timm ``VisionTransformer`` name such as ``"vit_base_patch32_clip_quickgelu_224.openai"``.
-    image_size
-        Height and width in pixels that every image is resized to.
-    stem, output_stride, width, depth, n_heads
-        Hybrid only: timm name of the stem, pixels per grid cell, and the size of the transformer above it.
-    stem_stage
-        Hybrid only: the last of the stem's stages that is kept, counted from 0 as timm counts where it halves the grid
-        (3: 16 pixels a cell). Early stages see less around a cell and give a finer grid; None keeps the whole stem.
-    adapter_dim
-        Bottleneck width of the paper's adapters in a frozen transformer; 0 trains the transformer itself.
-    dropout, drop_path
-        Hybrid only, while training: share of channels dropped in every sub-layer, and of whole sub-layers skipped.
-    mean, std
-        Normalization of RGB values in [0, 1]: ``(x - mean) / std``.
+    shared
+        Whether all concepts share one map h, or each has its own.
+    hidden
+        Widths between the layers of a shared h; none makes it linear, as in the paper.
+    activation
+        What stands between those layers.
+    batch_norm
+        Whether batch norm over the code follows, as released; it gives the sign rule its thresholds.
     """
 
-    name: str = "hybrid"
-    image_size: tuple[int, int] = (320, 320)
-    stem: str = "tf_efficientnet_lite2"
-    output_stride: int = 32
-    stem_stage: int | None = None
-    width: int = 256
-    depth: int = 2
-    n_heads: int = 4
-    adapter_dim: int = 0
-    dropout: float = 0.2
-    drop_path: float = 0.1
-    mean: tuple[float, float, float] = (127 / 255,) * 3
-    std: tuple[float, float, float] = (128 / 255,) * 3
+    shared: bool = True
+    hidden: tuple[int, ...] = ()
+    activation: Literal["relu", "gelu", "none"] = "relu"
+    batch_norm: bool = True
 
     def __post_init__(self) -> None:
-        _check_positive(self, "output_stride", "width", "depth", "n_heads")
-        if len(self.image_size) != 2 or min(self.image_size) < 16:
-            raise ConfigError(f"image_size is {self.image_size!r}; give height and width of at least 16 pixels.")
-        if self.is_hybrid and self.width % self.n_heads:
-            raise ConfigError(f"width {self.width} does not split over {self.n_heads} heads; use a multiple of it.")
-        if not (0 <= self.dropout < 1 and 0 <= self.drop_path < 1):
-            raise ConfigError("dropout and drop_path must be at least 0 and less than 1.")
-        if self.stem_stage is not None and not 0 <= self.stem_stage <= 4:
-            raise ConfigError(f"stem_stage is {self.stem_stage}; use 0 to 4, or None for the whole stem.")
-        if self.adapter_dim < 0:
-            raise ConfigError(f"adapter_dim is {self.adapter_dim}; use 0 for none or a bottleneck width.")
-
-    @property
-    def is_hybrid(self) -> bool:
-        """Whether a convolutional stem stands below the transformer."""
-        return self.name == "hybrid"
+        check_choice("activation", self.activation, Literal["relu", "gelu", "none"])
+        if self.hidden and (min(self.hidden) < 1 or not self.shared):
+            raise ConfigError("Hidden layers of the hash map need widths greater than 0, and concepts that share it.")
 
 
 @dataclass(frozen=True)
@@ -113,6 +79,16 @@ class ModelConfig:
         ``"raw"`` text features as in the paper, or their ``"sign"`` as in the released code.
     text_dim
         Width T of the class-name text features; 0 where there are none.
+    text_hidden
+        Width inside the map t from text features to centers; 0 for T.
+    n_registers
+        Tokens that enter beside the concepts and give no sub-code.
+    prompt_dim, prompt_heads
+        Width and attention heads of the prompt generator.
+    head
+        The map from concept embeddings to code logits.
+    patch_classifier
+        Whether the classifier of patches is there that L_ground needs and nothing else uses.
     """
 
     n_concepts: int = 4
@@ -124,16 +100,28 @@ class ModelConfig:
     centers: Centers = "language"
     center_input: CenterInput = "raw"
     text_dim: int = 0
+    text_hidden: int = 0
+    n_registers: int = 0
+    prompt_dim: int = 512
+    prompt_heads: int = 8
+    head: HeadConfig = field(default_factory=HeadConfig)
+    patch_classifier: bool = True
 
     def __post_init__(self) -> None:
-        _check_positive(self, "n_concepts", "n_bits", "n_classes")
-        _check_choice("reading", self.reading, Reading)
-        _check_choice("centers", self.centers, Centers)
-        _check_choice("center_input", self.center_input, CenterInput)
+        check_positive(self, "n_concepts", "n_bits", "n_classes", "prompt_dim", "prompt_heads")
+        check_choice("reading", self.reading, Reading)
+        check_choice("centers", self.centers, Centers)
+        check_choice("center_input", self.center_input, CenterInput)
         if self.n_bits % self.n_concepts:
             raise ConfigError(
                 f"{self.n_bits} bits do not split over {self.n_concepts} concepts; "
                 f"choose a number of bits that is a multiple of {self.n_concepts}."
+            )
+        if min(self.n_registers, self.text_hidden) < 0:
+            raise ConfigError("n_registers and text_hidden must be 0 or more.")
+        if self.prompt_generator and self.prompt_dim % self.prompt_heads:
+            raise ConfigError(
+                f"prompt_dim {self.prompt_dim} does not split over {self.prompt_heads} heads; use a multiple of it."
             )
         if self.centers == "language" and self.text_dim < 1:
             raise ConfigError("Language-guided centers need text features; give text_dim, or choose other centers.")
@@ -163,6 +151,9 @@ class LossConfig:
         Scale s and additive cosine margin m of the classification terms.
     cd_margin
         Whether the margin of L_cd reaches the ``"first"`` concept only (as released) or ``"all"``.
+    cd_offset
+        What L_cd adds to concept embeddings: an offset of its ``"own"`` (as released), the hash head's specificity
+        (``"shared"``), or ``"none"`` (paper).
     csd_map
         Which concept map L_csd and L_ground act on: attention of the ``"last"`` block (paper) or the ``"rollout"``.
     """
@@ -177,13 +168,15 @@ class LossConfig:
     scale: float = 8.0
     margin: float = 0.2
     cd_margin: Margin = "all"
+    cd_offset: Offset = "own"
     csd_map: ConceptMap = "last"
 
     def __post_init__(self) -> None:
-        _check_positive(self, "scale")
-        _check_choice("cd_margin", self.cd_margin, Margin)
-        _check_choice("csd_map", self.csd_map, ConceptMap)
-        _check_choice("ground_floor", self.ground_floor, GroundFloor)
+        check_positive(self, "scale")
+        check_choice("cd_margin", self.cd_margin, Margin)
+        check_choice("cd_offset", self.cd_offset, Offset)
+        check_choice("csd_map", self.csd_map, ConceptMap)
+        check_choice("ground_floor", self.ground_floor, GroundFloor)
         for name in ("clf_weight", "quan_weight", "cd_weight", "csd_weight", "ground_weight", "sub_weight", "margin"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be 0 or more.")
@@ -191,8 +184,13 @@ class LossConfig:
 
 LOSS_PRESETS: dict[str, LossConfig] = {
     "grounded": LossConfig(csd_weight=1.5, ground_weight=2.0, sub_weight=1.0, csd_map="rollout"),
-    "paper": LossConfig(),
+    "paper": LossConfig(cd_offset="none"),
     "released": LossConfig(csd_weight=0.0, cd_margin="first"),
+}
+MODEL_PRESETS: dict[str, dict[str, Any]] = {  # what `ModelConfig` is given beside its sizes
+    "grounded": {"reading": "patches"},
+    "paper": {"center_input": "raw", "prompt_generator": False, "patch_classifier": False},
+    "released": {"center_input": "sign", "prompt_generator": True, "patch_classifier": False},
 }
 
 
@@ -236,7 +234,7 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _check_positive(self, "epochs", "batch_size", "learning_rate", "n_views")
+        check_positive(self, "epochs", "batch_size", "learning_rate", "n_views")
         if self.batch_size < 2:
             raise ConfigError("batch_size is 1; batch normalization of the code needs at least 2 images a step.")
         if self.optimizer not in ("adamw", "sgd"):

@@ -38,8 +38,8 @@ class ImageEncoder(Protocol):
     def transform_id(self) -> str:
         """Name of what happens to an image before the network."""
 
-    def code_logits(self, images: Sequence[np.ndarray]) -> np.ndarray:
-        """Code logits (n, K) of RGB uint8 images (H, W, 3)."""
+    def encode(self, images: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Code logits (n, K) and attention centers (n, M, 2) of n RGB uint8 images (H, W, 3); n may be 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ def encode_table(
     Parameters
     ----------
     encoder
-        Model that gives code logits.
+        Model that gives code logits and attention centers.
     table
         n images; those that cannot be read are skipped and listed in ``Gallery.skipped``.
     out
@@ -140,14 +140,12 @@ def _encode_rest(
     n_done = writer.n_images + writer.n_skipped  # every image of the table ends up as one or the other, in order
     height, width = encoder.checkpoint.config.backbone.image_size
     batches = read_batches(table, n_done, batch_size, (height, width), with_thumbnails=with_thumbnails)
-    n_bits = encoder.checkpoint.config.n_bits
     with tqdm(total=len(table), initial=n_done, desc="encode", unit="image", disable=not progress) as bar:
         for batch in batches:
             decoded = [item for item in batch if isinstance(item, Decoded)]
             skipped = [item for item in batch if isinstance(item, Skipped)]
-            inputs = [item.model_input for item in decoded]
-            logits = encoder.code_logits(inputs) if inputs else np.empty((0, n_bits), dtype=np.float32)  # (n, K)
-            writer.append([item.image for item in decoded], logits, skipped)
+            logits, centers = encoder.encode([item.model_input for item in decoded])  # (n, K), (n, M, 2)
+            writer.append([item.image for item in decoded], logits, centers, skipped)
             bar.update(len(batch))
 
 

@@ -8,13 +8,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .attention_centers import attention_centers
 from .attribution import MapSettings, bit_map, concept_maps, gradient_maps
 from .checkpoint import Checkpoint, load_model
 from .config import BackboneConfig
 from .data.transforms import resize_for_model
 from .errors import ConfigError
+from .model import ConceptHashOutput
 
-__all__ = ["Encoder", "ImageExplanation", "choose_device", "normalize_images"]
+__all__ = ["EncodedImages", "Encoder", "ImageExplanation", "choose_device", "normalize_images"]
+
+
+class EncodedImages(NamedTuple):
+    """Code logits (n, K), and attention centers (n, M, 2): x and y as shares of the image in [0, 1]; float32."""
+
+    code_logits: np.ndarray
+    attention_centers: np.ndarray
 
 
 class ImageExplanation(NamedTuple):
@@ -34,8 +43,9 @@ class Encoder:
     device
         ``"auto"`` (CUDA, then Apple's MPS, then the CPU), ``"cpu"``, ``"cuda"`` or ``"mps"``.
     half
-        Whether `code_logits` may run in float16 on CUDA; elsewhere it changes nothing. Every image with a bit nearer
-        to its threshold than `HALF_TOLERANCE` is encoded again in float32, so codes stay equal.
+        Whether `code_logits` and `encode` may run in float16 on CUDA; elsewhere it changes nothing. Every image with
+        a bit nearer to its threshold than `HALF_TOLERANCE` is encoded again in float32, so codes stay equal;
+        attention centers are those of float16.
 
     Raises
     ------
@@ -78,14 +88,20 @@ class Encoder:
             return np.empty((0, self.checkpoint.config.n_bits), np.float32)
         batch = self._batch(images)
         with self._lock, torch.inference_mode():
-            if not self.half:
-                return self._model(batch).code_logits.float().cpu().numpy()
-            with torch.autocast(self.device.type, dtype=torch.float16):
-                logits = self._model(batch).code_logits.float()
-            unsure = (logits.abs() < self.HALF_TOLERANCE).any(dim=1)
-            if unsure.any():
-                logits[unsure] = self._model(batch[unsure]).code_logits
-            return logits.cpu().numpy()
+            return self._forward(batch).code_logits.cpu().numpy()
+
+    def encode(self, images: Sequence[np.ndarray]) -> EncodedImages:
+        """Code logits and attention centers of the same, from one pass; the centers are those of the rollout."""
+        if not images:
+            config = self.checkpoint.config
+            return EncodedImages(
+                np.empty((0, config.n_bits), np.float32), np.empty((0, config.n_concepts, 2), np.float32)
+            )
+        batch, settings = self._batch(images), MapSettings()
+        with self._lock, torch.inference_mode():
+            output = self._forward(batch, settings.n_attention(self.n_blocks))
+            maps = concept_maps(output, self._model, settings)
+            return EncodedImages(output.code_logits.cpu().numpy(), attention_centers(maps.float().cpu().numpy()))
 
     def explain(self, image: np.ndarray, settings: MapSettings = MapSettings()) -> ImageExplanation:
         """Code logits and the map of every concept for one RGB uint8 image (H, W, 3).
@@ -126,6 +142,19 @@ class Encoder:
         batch = self._batch([image])
         with self._lock:
             return bit_map(self._model, batch, bit)[0].float().cpu().numpy()
+
+    def _forward(self, batch: Tensor, n_attention: int = 0) -> ConceptHashOutput:
+        """One pass, in float16 where that is allowed; the code logits are float32, with signs as in float32."""
+        if not self.half:
+            output = self._model(batch, n_attention=n_attention)
+            return output._replace(code_logits=output.code_logits.float())
+        with torch.autocast(self.device.type, dtype=torch.float16):
+            output = self._model(batch, n_attention=n_attention)
+        logits = output.code_logits.float()
+        unsure = (logits.abs() < self.HALF_TOLERANCE).any(dim=1)
+        if unsure.any():
+            logits[unsure] = self._model(batch[unsure]).code_logits
+        return output._replace(code_logits=logits, attention=tuple(weights.float() for weights in output.attention))
 
     def _batch(self, images: Sequence[np.ndarray]) -> Tensor:
         config = self.checkpoint.config.backbone

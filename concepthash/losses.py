@@ -2,10 +2,11 @@
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import cosine_similarity, cross_entropy, normalize
 
 from .attribution import last_attention_maps, rollout_maps
 from .config import LossConfig
+from .errors import ConfigError
 from .model import ConceptHash, ConceptHashOutput
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "evidence_loss",
     "grounding_loss",
     "loss_terms",
+    "quantization_gap",
     "quantization_loss",
     "subcode_diversity_loss",
     "total_loss",
@@ -44,6 +46,16 @@ def quantization_loss(
     Method reference, section B.
     """
     return classification_loss(code_logits, class_centers.detach().sign(), labels, scale=scale, margin=margin)
+
+
+def quantization_gap(code_logits: Tensor) -> Tensor:
+    """How far code logits (B, K) are from their signs, 1 - cosine, mean over B; watched by the released code, no term.
+
+    References
+    ----------
+    Method reference, section B.
+    """
+    return 1 - cosine_similarity(code_logits, code_logits.sign(), dim=1).mean()
 
 
 def concept_discrimination_loss(
@@ -156,7 +168,13 @@ def grounding_loss(concept_maps: Tensor, patch_logits: Tensor, labels: Tensor, *
 
 
 def loss_terms(model: ConceptHash, output: ConceptHashOutput, labels: Tensor, config: LossConfig) -> dict[str, Tensor]:
-    """Every term whose weight is not 0, unweighted, by name: clf, quan, cd, sub, csd, evidence and ground."""
+    """Every term whose weight is not 0, unweighted, by name: clf, quan, cd, sub, csd, evidence and ground.
+
+    Raises
+    ------
+    ConfigError
+        If L_ground is asked of a model without patch classifier.
+    """
     centers = model.class_centers()  # (C, K)
     cosine = {"scale": config.scale, "margin": config.margin}
     terms = {}
@@ -167,7 +185,7 @@ def loss_terms(model: ConceptHash, output: ConceptHashOutput, labels: Tensor, co
     if config.cd_weight:
         terms["cd"] = concept_discrimination_loss(
             output.concept_embeddings,
-            model.concept_offset,
+            _offset(model, config.cd_offset),
             model.concept_centroids,
             labels,
             margin_on=config.cd_margin,
@@ -181,6 +199,8 @@ def loss_terms(model: ConceptHash, output: ConceptHashOutput, labels: Tensor, co
     if config.csd_weight:
         terms["csd"] = concept_spatial_diversity_loss(maps)
     if config.ground_weight:
+        if model.patch_classifier is None:
+            raise ConfigError("L_ground needs the patch classifier; set patch_classifier, or ground_weight to 0.")
         patch_logits = model.patch_classifier(output.patch_tokens)  # (B, N, C)
         terms["evidence"] = evidence_loss(patch_logits, labels)
         terms["ground"] = grounding_loss(maps, patch_logits, labels, floor=config.ground_floor)
@@ -191,6 +211,13 @@ def total_loss(terms: dict[str, Tensor], config: LossConfig) -> Tensor:
     """The sum of the terms, each times its weight."""
     weights = vars(config) | {"evidence_weight": 1.0}  # the patch classifier trains at its own, fixed pace
     return torch.stack([weights[f"{name}_weight"] * term for name, term in terms.items()]).sum()
+
+
+def _offset(model: ConceptHash, kind: str) -> Tensor:
+    """What L_cd adds to concept embeddings, (M, D)."""
+    if kind == "own":
+        return model.concept_offset
+    return model.hash_head.specificity if kind == "shared" else torch.zeros_like(model.concept_offset)
 
 
 def _margin_cross_entropy(cosine: Tensor, labels: Tensor, scale: float, margin: float) -> Tensor:

@@ -52,13 +52,12 @@ class ConceptHash(nn.Module):
         self.config = config
         self.backbone = build_backbone(config.backbone, pretrained=pretrained)
         width = self.backbone.width
-        tokens = GeneratedConceptTokens if config.prompt_generator else ConceptTokens
-        self.concept_tokens = tokens(config.n_concepts, width)
-        self.hash_head = HashHead(config.n_concepts, config.n_bits, width)
+        self.concept_tokens = _token_source(config, width)
+        self.hash_head = HashHead(config.n_concepts, config.n_bits, width, config.head)
         self.class_centers = ClassCenters(config, class_text_features)
         self.concept_offset = nn.Parameter(0.02 * torch.randn(config.n_concepts, width))  # E', used by L_cd only
         self.concept_centroids = nn.Parameter(torch.randn(config.n_classes, width))  # W of L_cd
-        self.patch_classifier = nn.Linear(width, config.n_classes)  # used by L_ground only
+        self.patch_classifier = nn.Linear(width, config.n_classes) if config.patch_classifier else None  # for L_ground
         self._freeze()
 
     def _freeze(self) -> None:
@@ -95,8 +94,10 @@ class ConceptHash(nn.Module):
         """Encode what `Backbone.stem` gave, as training on cached features does."""
         backbone, m = self.backbone, self.config.n_concepts
         image_tokens = backbone.tokens(features)  # (B, P + N, D): CLS where there is one, then patches
-        concept_tokens = self.concept_tokens().expand(len(image_tokens), -1, -1)  # (B, M, D)
-        x = torch.cat([image_tokens, concept_tokens], dim=1)  # (B, T, D), T = P + N + M
+        concept_tokens = self.concept_tokens().expand(len(image_tokens), -1, -1)  # (B, M + R, D), R registers
+        x = torch.cat(
+            [concept_tokens[:, m:], image_tokens, concept_tokens[:, :m]], dim=1
+        )  # (B, T, D), T = R + P + N + M
         x = backbone.vit.norm_pre(x)
         blocks, reading = list(backbone.blocks), self._reading(x)
         with capture_attention(blocks[len(blocks) - n_attention :]) as attention:
@@ -105,7 +106,8 @@ class ConceptHash(nn.Module):
         concept_embeddings = x[:, -m:]  # (B, M, D)
         code_logits = self.hash_head(concept_embeddings)  # (B, K)
         alone = image_tokens if reading is None else x[:, :-m]  # patches have read others, or never will
-        return ConceptHashOutput(code_logits, concept_embeddings, alone[:, backbone.n_prefix :], tuple(attention))
+        n_patches = self.grid_size[0] * self.grid_size[1]
+        return ConceptHashOutput(code_logits, concept_embeddings, alone[:, -n_patches:], tuple(attention))
 
     def _reading(self, tokens: Tensor) -> Tensor | None:
         """(T, T) bool, True where a token (row) may read another (column); None where all may read all."""
@@ -114,5 +116,12 @@ class ConceptHash(nn.Module):
         m = self.config.n_concepts
         mask = torch.eye(tokens.shape[1], dtype=torch.bool, device=tokens.device)
         mask[-m:] = False
-        mask[-m:, self.backbone.n_prefix : -m] = True
+        mask[-m:, self.config.n_registers + self.backbone.n_prefix : -m] = True
         return mask
+
+
+def _token_source(config: ModelConfig, width: int) -> ConceptTokens | GeneratedConceptTokens:
+    n_tokens = config.n_concepts + config.n_registers
+    if not config.prompt_generator:
+        return ConceptTokens(n_tokens, width)
+    return GeneratedConceptTokens(n_tokens, width, query_dim=config.prompt_dim, n_heads=config.prompt_heads)

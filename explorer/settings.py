@@ -26,7 +26,7 @@ class Settings:
     checkpoints: Path = ROOT / "checkpoints"
     galleries: Path = ROOT / "assets" / "galleries"  # bundled ones, each for the checkpoint that made it
     examples: Path = ROOT / "assets" / "examples"
-    style: Path = ROOT / "assets" / "style.css"
+    assets: Path = ROOT / "assets"
     cache: Path = Path(tempfile.gettempdir()) / "concepthash"
     max_upload_bytes: int = 25_000_000
     upload_memory_bytes: int = 500_000_000
@@ -35,6 +35,11 @@ class Settings:
     models_in_memory: int = 2
     cached_answers: int = 128
     may_save_names: bool = True
+
+    @property
+    def styles(self) -> list[Path]:
+        """All style sheets of the page."""
+        return sorted(self.assets.glob("*.css"))
 
     @property
     def is_local(self) -> bool:

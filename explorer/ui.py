@@ -7,10 +7,13 @@ import gradio as gr
 from .render.page import gallery_notice, header, status_line, theme_switch
 from .services import Services
 from .session import Session
+from .views.centers import centers_tab
 from .views.explain import explain_tab
 from .views.guard import guarded, in_place, unchanged
+from .views.link import LinkBar, is_late, link_bar, link_panel
 from .views.match import match_tab
 from .views.query import query_panel
+from .views.subcodes import subcodes_tab
 from .views.surface import SHOWS, WRITES, surface
 
 __all__ = ["build_page", "build_theme"]
@@ -25,15 +28,21 @@ def build_page(services: Services) -> gr.Blocks:
     gr.set_static_paths(services.galleries.thumbnail_folders())
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as page:
         session = gr.State(new_session(services, services.default_model))
-        _header(page, services, session)
+        link = _header(page, services, session)
         query_panel(page, services, session)
         with gr.Tabs(selected="explain", elem_id="ch-tabs") as tabs:
             with gr.Tab("Explain", id="explain") as explain:
                 explain_tab(page, services, session, tabs)
             with gr.Tab("Match", id="match") as match:
                 match_tab(page, services, session, tabs)
-        for tab, name in ((explain, "explain"), (match, "match")):
-            _remember_tab(tab, name, session)
+            with gr.Tab("Sub-codes", id="subcodes") as subcodes:
+                subcodes_tab(page, services, session, tabs)
+            with gr.Tab("Centers", id="centers") as centers:
+                centers_tab(page, services, session, tabs)
+        opened = ((explain, "explain"), (match, "match"), (subcodes, "subcodes"), (centers, "centers"))
+        for tab, name in opened:
+            _remember_tab(tab, name, session, link)
+        link_panel(page, services, session, tabs, link)
     return page
 
 
@@ -48,10 +57,11 @@ def with_model(services: Services, session: Session, name: str) -> Session:
     return session.with_checkpoint(name).replace(image=services.photos.image_or_first(name, session.image))
 
 
-def _header(page: gr.Blocks, services: Services, session: gr.State) -> None:
+def _header(page: gr.Blocks, services: Services, session: gr.State) -> LinkBar:
     info = services.info(services.default_model)
     with gr.Row(elem_id="ch-header"):
         brand = surface(header(status_line(info)), elem_id="ch-brand", scale=1)
+        link = link_bar()
         model = gr.Dropdown(
             list(services.model_names),
             value=services.default_model,
@@ -64,12 +74,13 @@ def _header(page: gr.Blocks, services: Services, session: gr.State) -> None:
             scale=0,
         )
         surface(theme_switch(), elem_id="ch-theme", scale=0, min_width=36)
+    link.notice.render()
     notice = surface(gallery_notice(info), elem_id="ch-notice")
 
-    @guarded(lambda message: (header(), in_place(message)))
-    def show(now: Session) -> tuple[str, str]:
+    @guarded(lambda message: (header(), in_place(message), gr.skip()))
+    def show(now: Session) -> tuple[str, str, Any]:
         info = services.info(now.checkpoint)
-        return header(status_line(info)), gallery_notice(info)
+        return header(status_line(info)), gallery_notice(info), now.checkpoint
 
     @guarded(unchanged)
     def switch(now: Session, name: str) -> Any:
@@ -79,7 +90,7 @@ def _header(page: gr.Blocks, services: Services, session: gr.State) -> None:
         [page.load, session.change],
         show,
         session,
-        [brand, notice],
+        [brand, notice, model],
         concurrency_limit=8,
         show_progress="hidden",
         **SHOWS,
@@ -94,13 +105,14 @@ def _header(page: gr.Blocks, services: Services, session: gr.State) -> None:
         show_progress_on=brand,
         api_visibility="private",
     )
+    return link
 
 
-def _remember_tab(tab: gr.Tab, name: str, session: gr.State) -> None:
-    def remember(now: Session) -> Session:
-        return now.replace(tab=name)
+def _remember_tab(tab: gr.Tab, name: str, session: gr.State, link: LinkBar) -> None:
+    def remember(now: Session, seen: str, restored: int) -> Any:
+        return gr.skip() if now.tab == name or is_late(seen, restored) else now.replace(tab=name)
 
-    tab.select(remember, session, session, **WRITES)
+    tab.select(remember, [session, link.bar, link.restored], session, **WRITES)
 
 
 def build_theme() -> gr.themes.Base:

@@ -4,8 +4,10 @@ from .database import Provenance
 from .gallery import Gallery
 from .opening import open_gallery
 from .query import ConceptRule, Query
+from .rows import NewImage, Skipped
 from .search import Matches, search
-from .store import GalleryWriter, NewImage, Skipped
+from .selection import Selection, selected_rows
+from .store import GalleryWriter
 
 __all__ = [
     "ConceptRule",
@@ -15,7 +17,9 @@ __all__ = [
     "NewImage",
     "Provenance",
     "Query",
+    "Selection",
     "Skipped",
     "open_gallery",
     "search",
+    "selected_rows",
 ]

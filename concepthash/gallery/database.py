@@ -13,7 +13,8 @@ from ..codes import pack_words, subcode_values
 
 __all__ = ["FORMAT_VERSION", "Provenance", "code_columns", "connect", "create", "insert", "transaction"]
 
-FORMAT_VERSION = 2  # 1 knew neither galleries of originals nor a data root relative to the gallery
+# 1 knew neither galleries of originals nor a data root relative to the gallery; 1 and 2 knew no attention centers
+FORMAT_VERSION = 3
 # A gallery from elsewhere may neither load extensions nor read other files; any DuckDB the project runs on can open it.
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "storage_compatibility_version": "v1.2.0",
@@ -79,7 +80,7 @@ def create(path: Path, provenance: Provenance) -> None:
         database.execute(
             'CREATE TABLE images ("row" BIGINT PRIMARY KEY, image_id TEXT NOT NULL, path TEXT NOT NULL, class TEXT, '
             "label INTEGER NOT NULL, family TEXT, width INTEGER NOT NULL, height INTEGER NOT NULL, split TEXT, "
-            f"{', '.join(codes)}, code_logits FLOAT[] NOT NULL)"
+            f"{', '.join(codes)}, code_logits FLOAT[] NOT NULL, attention FLOAT[] NOT NULL)"
         )
         database.execute("CREATE TABLE skipped (path TEXT NOT NULL, reason TEXT NOT NULL)")
         database.execute("CREATE TABLE provenance (key TEXT PRIMARY KEY, value TEXT NOT NULL)")

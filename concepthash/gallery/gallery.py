@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .store import Skipped
+from .rows import Skipped
 from .thumbnails import THUMBNAIL_FOLDER, thumbnail_file
 
 __all__ = ["Gallery"]
@@ -35,13 +35,16 @@ class Gallery:
     words
         (N, W) int64, codes as signed 64-bit words, W = ceil(K / 64).
     code_logits
-        (N, K) float32.
+        (N, K) float32 in Fortran order: the N values of one bit lie side by side.
     sizes
         (N, 2) int64, width and height of the original images in pixels.
     skipped
         Files that could not be read when the gallery was made.
     shows_originals
         Whether the original images are their own thumbnails.
+    attention_centers
+        (N, M, 2) float32, where each concept looks: x and y as shares of the image's width and height in [0, 1]; None
+        for a gallery of format 1 or 2, which did not store them.
     """
 
     path: Path
@@ -63,6 +66,7 @@ class Gallery:
     sizes: np.ndarray
     skipped: tuple[Skipped, ...] = ()
     shows_originals: bool = False
+    attention_centers: np.ndarray | None = None
 
     def __len__(self) -> int:
         """Count the images."""
@@ -70,8 +74,12 @@ class Gallery:
 
     def thumbnail_path(self, row: int) -> Path:
         """Return the path of what is shown of a row: a JPEG, PNG or WebP, longer side at most 256 pixels."""
+        return Path(self.thumbnail_name(row))
+
+    def thumbnail_name(self, row: int) -> str:
+        """Return the same path as text, which is quicker to make."""
         if self.shows_originals:
-            return self.data_root / self.image_paths[row]
+            return f"{self.data_root}/{self.image_paths[row]}"
         return thumbnail_file(self.path, row)
 
     def thumbnail_folders(self) -> tuple[Path, ...]:

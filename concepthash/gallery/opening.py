@@ -10,7 +10,7 @@ from ..errors import GalleryError
 from .database import FORMAT_VERSION, connect
 from .gallery import Gallery
 from .partial import DATABASE, partial_path, previous_path
-from .store import Skipped
+from .rows import Skipped
 from .thumbnails import THUMBNAIL_KINDS
 
 __all__ = ["open_gallery"]
@@ -113,7 +113,6 @@ def _read(database: duckdb.DuckDBPyConnection, folder: Path, provenance: dict[st
     columns: dict[str, Any] = database.execute('SELECT * FROM images ORDER BY "row"').fetchnumpy()
     n_images = len(columns["row"])
     words = np.stack([columns[f"code{word}"] for word in range(-(-n_bits // 64))], axis=1)  # (N, W)
-    logits = np.concatenate([*columns["code_logits"], np.empty(0, np.float32)]).reshape(n_images, n_bits)  # (N, K)
     if not np.array_equal(columns["row"], np.arange(n_images)):
         raise ValueError("its rows are not numbered from 0 without gaps")
     if thumbnails not in THUMBNAIL_KINDS:
@@ -136,11 +135,27 @@ def _read(database: duckdb.DuckDBPyConnection, folder: Path, provenance: dict[st
         family_names=family_names,
         family_ids=family_ids,
         words=np.ascontiguousarray(words, dtype=np.int64),
-        code_logits=logits.astype(np.float32, copy=False),
+        code_logits=np.asfortranarray(_floats(columns["code_logits"], n_bits)),  # (N, K)
         sizes=np.stack([columns["width"], columns["height"]], axis=1).astype(np.int64),
         skipped=tuple(Skipped(*row) for row in database.execute("SELECT path, reason FROM skipped").fetchall()),
         shows_originals=thumbnails == "originals",
+        attention_centers=_attention_centers(columns, n_concepts) if int(provenance["format"]) > 2 else None,
     )
+
+
+def _attention_centers(columns: dict[str, Any], n_concepts: int) -> np.ndarray:
+    """(N, M, 2) float32, checked, since what is cropped around them must lie in the picture."""
+    centers = _floats(columns["attention"], 2 * n_concepts).reshape(-1, n_concepts, 2)
+    if not ((centers >= 0) & (centers <= 1)).all():
+        raise ValueError("an attention center lies outside its image")
+    return centers
+
+
+def _floats(column: np.ndarray, length: int) -> np.ndarray:
+    """A column of lists as (N, length) float32."""
+    if any(len(values) != length for values in column):
+        raise ValueError(f"it holds a list of other than {length} numbers")
+    return np.concatenate([*column, np.empty(0, np.float32)]).reshape(-1, length).astype(np.float32, copy=False)
 
 
 def _names_and_ids(column: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:

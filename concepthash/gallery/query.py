@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from ..errors import QueryError
+from .selection import WHOLE, Selection
 
 __all__ = ["ConceptRule", "Query"]
 
@@ -66,8 +67,8 @@ class Query:
     rank
         ``"hamming"``: Hamming distance over the bits of all concepts that need not agree exactly; ``"none"``: the
         gallery's own order; ``"weighted"``: sum of each concept's weight times its distance. Ties go by row.
-    class_name, family
-        Keep only images of this class or family; None keeps all. A name the gallery lacks leaves nothing.
+    selection
+        The part of the gallery that is searched.
     k, offset
         Return at most ``k`` matches after leaving out the first ``offset``.
     exclude_row
@@ -82,8 +83,7 @@ class Query:
     code: tuple[bool, ...]
     rules: tuple[ConceptRule, ...]
     rank: Ranking = "hamming"
-    class_name: str | None = None
-    family: str | None = None
+    selection: Selection = WHOLE
     k: int = 24
     offset: int = 0
     exclude_row: int | None = None

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..data import ImageTable, read_image, resize_for_model
 from ..errors import ImageError
-from .store import NewImage, Skipped
+from .rows import NewImage, Skipped
 from .thumbnails import encode_thumbnail
 
 __all__ = ["Decoded", "read_batches", "valid_text"]

@@ -8,6 +8,7 @@ from ..codes import concept_distances
 from ..errors import QueryError
 from .gallery import Gallery
 from .query import Query
+from .selection import selected_rows
 
 __all__ = ["Matches", "search"]
 
@@ -27,11 +28,11 @@ class Matches:
     score
         (k,) float64, the value ranked by: lower is better, equal scores go by row.
     n_matching
-        Rows that satisfy rules and filters, before paging.
+        Rows of the selected part that satisfy the rules, before paging.
     n_filtered
-        Rows left by the class and family filters, before the rules. Neither counts ``exclude_row``.
-    expected_by_chance
-        Share of all rows of the gallery, before any filter, that satisfy the rules: in [0, 1].
+        Rows of the selected part, before the rules. Neither counts ``exclude_row``.
+    n_agreeing
+        Rows of the whole gallery, selected or not, that satisfy the rules, again without ``exclude_row``.
     """
 
     rows: np.ndarray
@@ -40,7 +41,7 @@ class Matches:
     score: np.ndarray
     n_matching: int
     n_filtered: int
-    expected_by_chance: float
+    n_agreeing: int
 
 
 def search(gallery: Gallery, query: Query) -> Matches:
@@ -51,7 +52,7 @@ def search(gallery: Gallery, query: Query) -> Matches:
     gallery
         Codes, labels and families of N images.
     query
-        Code, rules, ranking, filters and paging.
+        Code, rules, ranking, selection and paging.
 
     Returns
     -------
@@ -67,20 +68,20 @@ def search(gallery: Gallery, query: Query) -> Matches:
     code = np.asarray(query.code, dtype=bool)
     distances = concept_distances(code, gallery.words, gallery.n_bits, gallery.n_concepts)  # (N, M)
     agrees = _satisfies_rules(distances, gallery, query)
-    kept = _passes_filters(gallery, query)
+    kept = _is_searched(gallery, query)
     candidates = np.flatnonzero(agrees & kept)  # (n,) ascending, so that equal scores stay in order of rows
-    score = _score(distances[candidates], query)
-    page = _page(score, query)
-    rows = candidates[page]
-    found = distances[rows].astype(np.int64)  # (k, M)
+    score = _score(distances, candidates, query)  # (n,)
+    order = _page(score, query)
+    page = candidates[order]
+    found = distances[page].astype(np.int64)  # (k, M)
     return Matches(
-        rows=rows.astype(np.int64),
+        rows=page.astype(np.int64),
         distance=found.sum(axis=1),
         concept_distances=found,
-        score=score[page],
+        score=score[order].astype(np.float64),
         n_matching=len(candidates),
-        n_filtered=int(kept.sum()),
-        expected_by_chance=float(agrees.mean()) if len(gallery) else 0.0,
+        n_filtered=int(np.count_nonzero(kept)),
+        n_agreeing=int(np.count_nonzero(agrees)) - (query.exclude_row is not None and bool(agrees[query.exclude_row])),
     )
 
 
@@ -106,29 +107,23 @@ def _satisfies_rules(distances: np.ndarray, gallery: Gallery, query: Query) -> n
     return agrees
 
 
-def _passes_filters(gallery: Gallery, query: Query) -> np.ndarray:
-    """(N,) bool: class and family are as asked, and the row is not the excluded one."""
-    kept = np.ones(len(gallery), dtype=bool)
-    for wanted, names, ids in (
-        (query.class_name, gallery.class_names, gallery.labels),
-        (query.family, gallery.family_names, gallery.family_ids),
-    ):
-        if wanted is not None:
-            kept &= (ids == names.index(wanted)) if wanted in names else False
+def _is_searched(gallery: Gallery, query: Query) -> np.ndarray:
+    """(N,) bool: the row is selected, and not the excluded one."""
+    kept = selected_rows(gallery, query.selection)
     if query.exclude_row is not None:
         kept[query.exclude_row] = False
     return kept
 
 
-def _score(distances: np.ndarray, query: Query) -> np.ndarray:
-    """(n,) float64; summed concept by concept, so that every engine rounds alike and ties are the same."""
-    score = np.zeros(len(distances))
+def _score(distances: np.ndarray, rows: np.ndarray, query: Query) -> np.ndarray:
+    """(n,) of uint16 or float64; summed concept by concept, so that every engine rounds alike and ties are the same."""
+    score: np.ndarray = np.zeros(len(distances), dtype=np.float64 if query.rank == "weighted" else np.uint16)
     for concept, rule in enumerate(query.rules):
         if query.rank == "weighted":
             score += rule.weight * distances[:, concept].astype(np.float64)
         elif query.rank == "hamming" and rule.agree != "exact":
             score += distances[:, concept]
-    return score
+    return score[rows]
 
 
 def _page(score: np.ndarray, query: Query) -> np.ndarray:
@@ -136,6 +131,13 @@ def _page(score: np.ndarray, query: Query) -> np.ndarray:
     end = query.offset + query.k
     near = np.arange(len(score))
     if 0 < end < len(score):
-        near = np.flatnonzero(score <= np.partition(score, end - 1)[end - 1])
+        near = np.flatnonzero(score <= _nth_smallest(score, end))
     order = near[np.argsort(score[near], kind="stable")]
     return order[query.offset : end]
+
+
+def _nth_smallest(score: np.ndarray, n: int) -> float:
+    """Return the n-th smallest score, n from 1; distances are small whole numbers, which counting beats sorting at."""
+    if score.dtype == np.uint16:
+        return int(np.searchsorted(np.cumsum(np.bincount(score)), n))
+    return float(np.partition(score, n - 1)[n - 1])

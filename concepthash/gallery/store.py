@@ -2,57 +2,20 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 
 import duckdb
 import numpy as np
 
-from ..codes import binarize
 from ..errors import DataError, GalleryError
-from .database import FORMAT_VERSION, Provenance, code_columns, connect, create, insert, transaction
+from .database import FORMAT_VERSION, Provenance, connect, create, insert, transaction
 from .partial import PartialFolder, explain_disk_errors
+from .rows import NewImage, Skipped, image_rows
 from .thumbnails import thumbnail_file
 
-__all__ = ["GalleryWriter", "NewImage", "Skipped"]
-
-
-@dataclass(frozen=True)
-class NewImage:
-    """One image to be stored, except for its code.
-
-    Attributes
-    ----------
-    image_id, path
-        Unique id; path relative to the data root, or absolute.
-    class_name, label, family
-        None, -1 and None where unknown.
-    width, height
-        Pixels of the original image, upright.
-    split
-        ``"train"``, ``"test"`` or None.
-    thumbnail
-        A WebP file; None where the gallery shows the originals.
-    """
-
-    image_id: str
-    path: str
-    class_name: str | None
-    label: int
-    family: str | None
-    width: int
-    height: int
-    split: str | None
-    thumbnail: bytes | None
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A file that could not be read, and why."""
-
-    path: str
-    reason: str
+__all__ = ["GalleryWriter"]
 
 
 class GalleryWriter:
@@ -105,7 +68,13 @@ class GalleryWriter:
         """Unreadable files listed so far, those of earlier runs included."""
         return self._count("SELECT count(*) FROM skipped")
 
-    def append(self, images: Sequence[NewImage], code_logits: np.ndarray, skipped: Sequence[Skipped] = ()) -> None:
+    def append(
+        self,
+        images: Sequence[NewImage],
+        code_logits: np.ndarray,
+        attention_centers: np.ndarray,
+        skipped: Sequence[Skipped] = (),
+    ) -> None:
         """Store a batch, all of it or nothing.
 
         Parameters
@@ -114,20 +83,22 @@ class GalleryWriter:
             n images in the order of the gallery.
         code_logits
             (n, K) float32, one row an image.
+        attention_centers
+            (n, M, 2) float32, x and y of where each concept looks, as shares of the image in [0, 1].
         skipped
             Files of the same batch that could not be read.
 
         Raises
         ------
         GalleryError
-            If the code logits do not fit or are not finite, or the disk refuses.
+            If the code logits or attention centers do not fit or are not finite, or the disk refuses.
         """
         first = self.n_images
-        rows = self._rows(first, images, code_logits)
+        rows = image_rows(first, images, code_logits, attention_centers, self._provenance)
         with explain_disk_errors(self._folder.path):
             for row, image in enumerate(images, start=first):
                 if image.thumbnail is not None:
-                    path = thumbnail_file(self._folder.path, row)
+                    path = Path(thumbnail_file(self._folder.path, row))
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes(image.thumbnail)
             with transaction(self._database) as database:
@@ -181,7 +152,7 @@ class GalleryWriter:
                 if not overwrite:
                     raise GalleryError(
                         f"The unfinished gallery {self._folder.path} was begun with another {difference}; "
-                        "repeat the settings it was begun with to finish it, or begin anew with --overwrite."
+                        "finish it with the settings and the version it was begun with, or begin anew with --overwrite."
                     )
                 self._disconnect()
             self._folder.clear()
@@ -198,24 +169,6 @@ class GalleryWriter:
                 name = "list of images" if key == "images" else key.replace("_", " ")
                 return f"{name} ({stored.get(key)!s:.80}, now {value!s:.80})"
         return ""
-
-    def _rows(self, first: int, images: Sequence[NewImage], code_logits: np.ndarray) -> list[list[object]]:
-        shape = (len(images), self._provenance.n_bits)
-        if code_logits.shape != shape or not np.isfinite(code_logits).all():
-            raise GalleryError(
-                f"The model gave code logits of shape {code_logits.shape}, not all of them finite or not {shape}; "
-                "use a checkpoint that gives one finite number a bit."
-            )
-        logits = code_logits.astype(np.float32)
-        columns = code_columns(binarize(logits), self._provenance.n_concepts)
-        return [
-            [
-                *(first + i, im.image_id, im.path, im.class_name, im.label, im.family, im.width, im.height, im.split),
-                *columns[i].tolist(),
-                logits[i].tolist(),
-            ]
-            for i, im in enumerate(images)
-        ]
 
     def _count(self, statement: str) -> int:
         found = self._database.execute(statement).fetchone()

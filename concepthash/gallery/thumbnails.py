@@ -27,9 +27,9 @@ _QUALITY = 80
 _SHOWN_FORMATS = ("JPEG", "PNG", "WEBP")
 
 
-def thumbnail_file(folder: Path, row: int) -> Path:
+def thumbnail_file(folder: Path, row: int) -> str:
     """Where a gallery's own thumbnail of a row lies: spread over 256 folders by the row's last byte."""
-    return folder / THUMBNAIL_FOLDER / f"{row % 256:02x}" / f"{row}.webp"
+    return f"{folder}/{THUMBNAIL_FOLDER}/{row % 256:02x}/{row}.webp"
 
 
 def encode_thumbnail(pixels: np.ndarray) -> bytes:

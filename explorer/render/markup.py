@@ -2,6 +2,7 @@
 
 import html
 import json
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -18,7 +19,11 @@ _ICONS = {
     "target": "M12 3v4m0 10v4m9-9h-4M7 12H3m9-4a4 4 0 1 1 0 8 4 4 0 0 1 0-8z",
     "contrast": "M12 3.5a8.5 8.5 0 1 0 0 17zM12 3.5a8.5 8.5 0 0 1 0 17M14 8h4m-4 4h6m-6 4h4",
     "download": "M12 4v12m-4.5-4.5L12 16l4.5-4.5M4 20h16",
+    "link": "M10 14a4 4 0 0 0 5.7 0l3-3a4 4 0 0 0-5.7-5.7l-1 1M14 10a4 4 0 0 0-5.7 0l-3 3a4 4 0 0 0 5.7 5.7l1-1",
+    "keys": "M4.5 6h15A1.5 1.5 0 0 1 21 7.5v9a1.5 1.5 0 0 1-1.5 1.5h-15A1.5 1.5 0 0 1 3 16.5v-9A1.5 1.5 0 0 1 4.5 6z"
+    "M7 10h.01M12 10h.01M17 10h.01M8 14h8",
 }
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9/._~-]+")  # needs neither quoting nor escaping, and is most paths
 
 
 def text(value: object) -> str:
@@ -65,4 +70,4 @@ def percent(part: int, whole: int) -> str:
 
 def thumbnail_url(path: str) -> str:
     """Return the address of a file that the server may show, relative so that a URL prefix does no harm."""
-    return text("gradio_api/file=" + quote(path))
+    return "gradio_api/file=" + (path if _PLAIN_PATH.fullmatch(path) else text(quote(path)))

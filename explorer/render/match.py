@@ -4,6 +4,7 @@ from ..records import Chip, Match, MatchResult, ModelInfo, Relaxation
 from .markup import action, count, icon, percent, text, thumbnail_url
 from .palette import color_style
 from .question import question_panel
+from .selection import selection_words
 
 __all__ = ["base_rate", "match_page", "results_panel"]
 
@@ -16,22 +17,22 @@ def match_page(
     agree: tuple[int, ...],
     weights: tuple[int, ...],
     rank: str,
-    class_name: str,
+    classes: tuple[str, ...],
     family: str,
+    patterns: tuple[str, ...],
 ) -> str:
     """Lay out one question and its answers."""
+    part = {"classes": classes, "family": family, "patterns": patterns}
     question = question_panel(
-        result.subcodes, info, names, agree=agree, weights=weights, rank=rank, class_name=class_name, family=family
+        result.subcodes, info, names, agree=agree, weights=weights, rank=rank, classes=classes, family=family
     )
-    answers = results_panel(result, names, agree=agree, class_name=class_name, family=family)
+    answers = results_panel(result, names, agree, selection_words(names, **part))  # type: ignore[arg-type]
     return f'<div class="ch-match">{question}{answers}</div>'
 
 
-def results_panel(
-    result: MatchResult, names: tuple[str, ...], *, agree: tuple[int, ...], class_name: str, family: str
-) -> str:
-    """Show the answers with how common they are, or say why there are none."""
-    filtered = _filter_words(class_name, family)
+def results_panel(result: MatchResult, names: tuple[str, ...], agree: tuple[int, ...], part: str) -> str:
+    """Show the answers with how common they are, or say why there are none; ``part`` says where was searched."""
+    filtered = f'{part} <button type="button" class="ch-link" {action("unfilter")}>clear</button>' if part else ""
     head = (
         f'<header><h3 aria-live="polite">{_matches(result.n_matching)}{filtered}</h3>'
         f'<p class="ch-muted">{base_rate(result, names, agree)}</p></header>'
@@ -42,7 +43,7 @@ def results_panel(
         more = f'<div class="ch-more"><p>For more matches:</p><ul>{offers}</ul></div>' if offers else ""
         body = f'<ul class="ch-grid">{cards}</ul>{_pager(result)}{more}'
     else:
-        body = _empty(result, names, agree, bool(class_name or family), offers)
+        body = _empty(result, names, agree, bool(part), offers)
     return f'<section class="ch-results" aria-label="Matches">{head}{body}</section>'
 
 
@@ -64,11 +65,6 @@ def _rule_words(names: tuple[str, ...], agree: tuple[int, ...]) -> str:
         if radius >= 0
     ]
     return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
-
-
-def _filter_words(class_name: str, family: str) -> str:
-    chosen = " and ".join(text(word) for word in (class_name, family) if word)
-    return f' in {chosen} <button type="button" class="ch-link" {action("unfilter")}>clear</button>' if chosen else ""
 
 
 def _card(match: Match, names: tuple[str, ...], agree: tuple[int, ...]) -> str:
@@ -102,7 +98,7 @@ def _chip(chip: Chip, name: str, radius: int) -> str:
 
 def _empty(result: MatchResult, names: tuple[str, ...], agree: tuple[int, ...], has_filter: bool, offers: str) -> str:
     if not result.n_filtered:
-        why = "No image is left to search: class and family exclude each other."
+        why = "No image is left to search: the conditions on class, family and sub-codes exclude each other."
     else:
         where = "among the chosen images" if has_filter else "in the gallery"
         why = f"No other image {where} agrees on {_rule_words(names, agree)}."

@@ -33,13 +33,14 @@ def code_ribbon(cells: tuple[BitCell, ...], info: ModelInfo, names: tuple[str, .
     return f'<ul class="ch-ribbon" aria-label="Hash code by concept">{"".join(groups)}</ul>'
 
 
-def picker(page: ThumbnailPage, current: str, info: ModelInfo, max_megabytes: int) -> str:
-    """Show one page of the gallery, with search, paging, a random pick and upload."""
+def picker(page: ThumbnailPage, current: str, info: ModelInfo, max_megabytes: int, part: str) -> str:
+    """Show one page of the gallery, with search, paging, a random pick and upload; ``part`` says which part it is."""
     cards = "".join(_card(card, card.image == current) for card in page.cards)
     if not page.cards:
+        why = f"No class name here contains “{text(page.search)}”." if page.search else "No image is like this."
         cards = (
-            f'<li class="ch-empty">No class name contains “{text(page.search)}”. '
-            f'<button type="button" class="ch-link" {action("browse", search="")}>Show all</button></li>'
+            f'<li class="ch-empty">{why} '
+            f'<button type="button" class="ch-link" {action("widen_all")}>Show all</button></li>'
         )
     return (
         '<section class="ch-picker" aria-label="Choose an image"><div class="ch-toolbar">'
@@ -49,8 +50,12 @@ def picker(page: ThumbnailPage, current: str, info: ModelInfo, max_megabytes: in
         f'<button type="button" class="ch-button" {action("random")}>{icon("shuffle")}Random</button>'
         f'<button type="button" class="ch-button" data-open="ch-upload" title="Or paste or drop an image anywhere on '
         f'this page. At most {max_megabytes} MB.">{icon("upload")}Upload</button>'
-        f'{_pager(page)}</div><ul class="ch-strip">{cards}</ul></section>'
+        f'{_part(page, part)}{_pager(page)}</div><ul class="ch-strip">{cards}</ul></section>'
     )
+
+
+def _part(page: ThumbnailPage, chips: str) -> str:
+    return f'<div class="ch-partline">{chips}<p>{count(page.n_total, "image")}</p></div>' if chips else ""
 
 
 def _pager(page: ThumbnailPage) -> str:

@@ -21,7 +21,7 @@ def question_panel(
     agree: tuple[int, ...],
     weights: tuple[int, ...],
     rank: str,
-    class_name: str,
+    classes: tuple[str, ...],
     family: str,
 ) -> str:
     """Show which concepts must agree, how the rest ranks, and the filters."""
@@ -41,8 +41,8 @@ def question_panel(
         f'<button type="button" class="ch-link" {action("all", radius=-1)}>None</button></div>'
         f'<h3>How are matches ranked?</h3><div class="ch-segments" role="group" aria-label="Ranking">{ranks}</div>'
         f'<p class="ch-hint">{text(_RANKS[rank][1])}</p><h3>Search in</h3>'
-        f"{_choice('Class', 'class_name', info.class_names, class_name)}"
-        f"{_choice('Family', 'family', info.family_names, family)}</section>"
+        f"{_choice('Class', 'classes', info.class_names, classes)}"
+        f"{_choice('Family', 'family', info.family_names, (family,) if family else ())}</section>"
     )
 
 
@@ -85,11 +85,13 @@ def _weight(m: int, name: str, weight: int) -> str:
     )
 
 
-def _choice(label: str, name: str, values: tuple[str, ...], chosen: str) -> str:
+def _choice(label: str, name: str, values: tuple[str, ...], chosen: tuple[str, ...]) -> str:
     options = "".join(
-        f'<option value="{text(value)}" {"selected" if value == chosen else ""}>{text(value or "All")}</option>'
+        f'<option value="{text(value)}" {"selected" if chosen == (value,) else ""}>{text(value or "All")}</option>'
         for value in ("", *sorted(values))
     )
+    if len(chosen) > 1:
+        options = f'<option value="" selected disabled>{len(chosen)} chosen</option>{options}'
     return (
         f'<label class="ch-field is-wide"><span class="ch-label">{label}</span><select class="ch-select" '
         f'{action("filter", name=name)} data-value="value" aria-label="{label}">{options}</select></label>'

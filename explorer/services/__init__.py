@@ -8,11 +8,16 @@ from ..records import BitCell, ModelInfo, Photo
 from ..settings import Settings
 from .cache import AnswerCache
 from .catalog import model_info
+from .centers import CenterService
+from .crops import CropService
 from .explain import ExplainService, cells
+from .flip import FlipService
 from .galleries import GalleryShelf
 from .match import MatchService
 from .models import ModelShelf
 from .photos import PhotoService
+from .picture_store import PictureStore
+from .subcodes import SubcodeService
 
 __all__ = ["ConceptHashError", "Services", "load_services"]
 
@@ -27,6 +32,10 @@ class Services:
     photos: PhotoService
     explain: ExplainService
     match: MatchService
+    subcodes: SubcodeService
+    flip: FlipService
+    crops: CropService
+    centers: CenterService
 
     @property
     def default_model(self) -> str:
@@ -54,6 +63,17 @@ def load_services(settings: Settings) -> Services:
     galleries = GalleryShelf(settings, models)
     photos = PhotoService(settings, galleries)
     explain = ExplainService(models, photos, AnswerCache(settings.cached_answers))
-    services = Services(settings, models, galleries, photos, explain, MatchService(photos, explain))
+    services = Services(
+        settings,
+        models,
+        galleries,
+        photos,
+        explain,
+        MatchService(photos, explain),
+        SubcodeService(photos, explain),
+        FlipService(photos, explain),
+        CropService(photos),
+        CenterService(models, photos, AnswerCache(settings.cached_answers), PictureStore(settings.cache)),
+    )
     services.info(services.default_model)
     return services

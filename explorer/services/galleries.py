@@ -12,6 +12,7 @@ from pathlib import Path
 from concepthash.data.folder import read_image_folder
 from concepthash.encode import encode_table
 from concepthash.errors import GalleryError
+from concepthash.gallery.database import FORMAT_VERSION
 from concepthash.gallery.gallery import Gallery
 from concepthash.gallery.opening import open_gallery
 from concepthash.gallery.thumbnails import THUMBNAIL_FOLDER
@@ -86,7 +87,7 @@ class GalleryShelf:
 
     def _example_folder(self, name: str) -> Path:
         fingerprint = self._models.checkpoint(name).fingerprint
-        return self._cache / f"examples-{fingerprint[:16]}-{_state_of(self._settings.examples)}"
+        return self._cache / f"examples{FORMAT_VERSION}-{fingerprint[:16]}-{_state_of(self._settings.examples)}"
 
     def _examples(self, name: str) -> Gallery:
         """Open the encoded examples, or encode them; where another process is doing that, wait for it."""

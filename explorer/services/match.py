@@ -6,12 +6,13 @@ from concepthash.codes import binarize, subcode_text, subcodes
 from concepthash.gallery.gallery import Gallery
 from concepthash.gallery.query import ConceptRule, Query
 from concepthash.gallery.search import Matches, search
+from concepthash.gallery.selection import WHOLE, Selection
 
 from ..records import Chip, Match, MatchResult, Relaxation
 from .explain import ExplainService
 from .photos import PhotoService, class_of, thumbnail
 
-__all__ = ["MatchService"]
+__all__ = ["MatchService", "matches_of"]
 
 IGNORE = -1
 FEW = 5  # with fewer matches than this, looser questions are offered as well
@@ -32,8 +33,9 @@ class MatchService:
         agree: tuple[int, ...] = (),
         rank: str = "hamming",
         weights: tuple[int, ...] = (),
-        class_name: str = "",
+        classes: tuple[str, ...] = (),
         family: str = "",
+        patterns: tuple[str, ...] = (),
         page: int = 0,
         page_size: int = 24,
         names: tuple[str, ...] = (),
@@ -46,8 +48,7 @@ class MatchService:
             code=tuple(bool(bit) for bit in code),
             rules=_rules(agree, weights),
             rank=rank,  # type: ignore[arg-type]
-            class_name=class_name or None,
-            family=family or None,
+            selection=Selection(classes, family, patterns),
             k=page_size,
             offset=max(page, 0) * page_size,
             exclude_row=gallery.row_of(image.partition(":")[2]) if image.startswith("gallery:") else None,
@@ -57,13 +58,12 @@ class MatchService:
         if page >= n_pages:
             page = n_pages - 1
             found = search(gallery, replace(query, offset=page * page_size))
-        carrying = search(gallery, replace(query, class_name=None, family=None, k=1, offset=0)).n_matching
         return MatchResult(
-            matches=_matches(gallery, found),
+            matches=matches_of(gallery, found),
             n_matching=found.n_matching,
             n_filtered=found.n_filtered,
             n_gallery=len(gallery) - (query.exclude_row is not None),
-            n_carrying=carrying,
+            n_carrying=found.n_agreeing,
             page=page,
             n_pages=n_pages,
             subcodes=tuple(subcode_text(part) for part in subcodes(code, gallery.n_concepts)),
@@ -82,7 +82,8 @@ def _rule(radius: int, weight: float) -> ConceptRule:
     return ConceptRule("within" if radius else "exact", radius, weight)
 
 
-def _matches(gallery: Gallery, found: Matches) -> tuple[Match, ...]:
+def matches_of(gallery: Gallery, found: Matches) -> tuple[Match, ...]:
+    """Describe the rows that a search found."""
     size = gallery.n_bits // gallery.n_concepts
     return tuple(
         Match(
@@ -115,10 +116,10 @@ def _relaxations(
         n = _count(gallery, query, without)
         if n > n_now:
             found.append(Relaxation(f"Ignore {names[m] if m < len(names) else f'concept {m + 1}'}", without, n))
-    if query.class_name or query.family:
-        n = _count(gallery, replace(query, class_name=None, family=None), agree)
+    if query.selection:
+        n = _count(gallery, replace(query, selection=WHOLE), agree)
         if n > n_now:
-            found.append(Relaxation("Search all classes", agree, n, keeps_filter=False))
+            found.append(Relaxation("Search the whole gallery", agree, n, keeps_filter=False))
     return tuple(sorted(found, key=lambda r: r.n_matching)[:3])
 
 

@@ -12,9 +12,11 @@ from PIL import Image
 from concepthash.data.images import read_image
 from concepthash.errors import ImageError, QueryError
 from concepthash.gallery.gallery import Gallery
+from concepthash.gallery.selection import Selection, selected_rows
 
 from ..records import Photo, Thumbnail, ThumbnailPage
 from ..settings import Settings
+from .cache import AnswerCache
 from .galleries import GalleryShelf, ShownGallery
 
 __all__ = ["PhotoService", "UploadStore", "thumbnail"]
@@ -71,6 +73,7 @@ class PhotoService:
     def __init__(self, settings: Settings, galleries: GalleryShelf) -> None:
         self._settings = settings
         self._galleries = galleries
+        self._orders = AnswerCache(size=8)
         self._uploads = UploadStore(settings.uploads_per_visitor, settings.visitors, settings.upload_memory_bytes)
 
     def keep_upload(self, visitor: str, path: Path) -> str:
@@ -126,24 +129,59 @@ class PhotoService:
         key, gallery = image.partition(":")[2], self._galleries.of(checkpoint).gallery
         return image if image.startswith("upload:") or gallery.row_of(key) is not None else self.first_image(checkpoint)
 
-    def strip(self, checkpoint: str, search: str, page: int, page_size: int) -> ThumbnailPage:
-        """Return one page of gallery images whose class name contains every word of ``search``."""
+    def strip(
+        self,
+        checkpoint: str,
+        search: str,
+        page: int,
+        page_size: int,
+        *,
+        classes: tuple[str, ...] = (),
+        family: str = "",
+        patterns: tuple[str, ...] = (),
+    ) -> ThumbnailPage:
+        """Return one page of the selected part's images whose class name contains every word of ``search``."""
         gallery = self._galleries.of(checkpoint).gallery
-        rows = _rows_like(gallery, search)
+        rows = self._rows_like(gallery, search, Selection(classes, family, patterns))
         n_pages = max(1, -(-len(rows) // page_size))
         page = min(max(page, 0), n_pages - 1)
         cards = tuple(thumbnail(gallery, int(r)) for r in rows[page * page_size : (page + 1) * page_size])
         return ThumbnailPage(cards, page, n_pages, len(rows), search)
 
-    def random_image(self, checkpoint: str, current: str, search: str = "") -> str:
-        """Name a random gallery image, another one than ``current`` where there is one."""
+    def random_image(
+        self,
+        checkpoint: str,
+        current: str,
+        search: str = "",
+        *,
+        classes: tuple[str, ...] = (),
+        family: str = "",
+        patterns: tuple[str, ...] = (),
+    ) -> str:
+        """Name a random image of the selected part, another one than ``current`` where there is one."""
         shelf = self._galleries.of(checkpoint)
-        rows = _rows_like(shelf.gallery, search)
+        rows = self._rows_like(shelf.gallery, search, Selection(classes, family, patterns))
         if not len(rows):
             rows = np.arange(len(shelf.gallery))
-        names = [f"gallery:{shelf.gallery.image_ids[r]}" for r in rows]
-        others = [name for name in names if name != current] or names
-        return others[int(np.random.default_rng().integers(len(others)))]
+        random = np.random.default_rng()
+        at = int(random.integers(len(rows)))
+        if len(rows) > 1 and f"gallery:{shelf.gallery.image_ids[rows[at]]}" == current:
+            at = (at + int(random.integers(1, len(rows)))) % len(rows)
+        return f"gallery:{shelf.gallery.image_ids[rows[at]]}"
+
+    def _rows_like(self, gallery: Gallery, search: str, selection: Selection) -> np.ndarray:
+        """Return selected rows whose class name holds all words of ``search``, so that many classes come early."""
+        words = search.lower().split()
+        if not words and not selection:
+            whole = np.arange(len(gallery))
+            rows: np.ndarray = self._orders.get(
+                (gallery.path, gallery.created), lambda: _many_classes_first(whole, gallery.labels)
+            )
+            return rows
+        names = [name.lower() for name in gallery.class_names]
+        wanted = np.array([all(word in name for word in words) for name in names] + [not words], dtype=bool)
+        is_shown = wanted[gallery.labels] & selected_rows(gallery, selection)  # label -1 picks the last entry
+        return _many_classes_first(np.flatnonzero(is_shown), gallery.labels)
 
     def shown_gallery(self, checkpoint: str) -> ShownGallery:
         """Return the gallery that belongs to a model."""
@@ -169,9 +207,9 @@ def class_of(gallery: Gallery, row: int) -> tuple[str, str]:
 
 def thumbnail(gallery: Gallery, row: int) -> Thumbnail:
     """Describe the small picture of a row."""
-    width, height = (int(v) for v in gallery.sizes[row])
-    path = gallery.thumbnail_path(row).resolve().as_posix()
-    return Thumbnail(f"gallery:{gallery.image_ids[row]}", class_of(gallery, row)[0], path, width, height)
+    width, height = gallery.sizes[row].tolist()
+    name = class_of(gallery, row)[0]
+    return Thumbnail(f"gallery:{gallery.image_ids[row]}", name, gallery.thumbnail_name(row), width, height)
 
 
 def reduce_to(rgb: np.ndarray, side: int) -> np.ndarray:
@@ -181,13 +219,9 @@ def reduce_to(rgb: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(image)
 
 
-def _rows_like(gallery: Gallery, search: str) -> np.ndarray:
-    """Return rows whose class name holds all words of ``search``, in an order that shows many classes early."""
-    words = search.lower().split()
-    names = [name.lower() for name in gallery.class_names]
-    wanted = np.array([all(word in name for word in words) for name in names] + [not words], dtype=bool)
-    rows = np.flatnonzero(wanted[gallery.labels])  # label -1 picks the last entry
-    return rows[np.lexsort((rows, _rank_inside(gallery.labels[rows])))]
+def _many_classes_first(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Order rows so that the first image of every class comes before the second of any."""
+    return rows[np.lexsort((rows, _rank_inside(labels[rows])))]
 
 
 def _rank_inside(labels: np.ndarray) -> np.ndarray:

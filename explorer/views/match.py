@@ -51,8 +51,7 @@ def rules_of(session: Session, info: ModelInfo) -> dict[str, Any]:
         "agree": session.agree if len(session.agree) == m else (IGNORE,) * m,
         "weights": session.weights if len(session.weights) == m else (10,) * m,
         "rank": session.rank,
-        "class_name": session.class_name,
-        "family": session.family,
+        **session.part,
     }
 
 
@@ -69,13 +68,13 @@ def act_on_match(session: Session, info: ModelInfo, do: str, values: dict[str, A
     if do == "rank":
         return session.replace(rank=values["value"]) if values["value"] in RANKS else session
     if do == "filter":
-        name = "family" if values["name"] == "family" else "class_name"
-        return session.replace(**{name: str(values["value"])})
+        value = str(values["value"])
+        return session.replace(family=value) if values["name"] == "family" else session.replace(classes=_one(value))
     if do == "unfilter":
-        return session.replace(class_name="", family="")
+        return session.whole_gallery()
     if do == "relax":
         new = session.replace(agree=tuple(int(r) for r in values["agree"])[:m])
-        return new if values.get("keeps_filter") else new.replace(class_name="", family="")
+        return new if values.get("keeps_filter") else new.whole_gallery()
     if do == "page":
         return session.replace(page=page_of(values))
     if do == "pick":
@@ -83,3 +82,7 @@ def act_on_match(session: Session, info: ModelInfo, do: str, values: dict[str, A
     if do == "explain":
         return session.with_image(str(values["image"])).replace(tab="explain")
     return session
+
+
+def _one(name: str) -> tuple[str, ...]:
+    return (name,) if name else ()

@@ -6,6 +6,7 @@ from typing import Any
 import gradio as gr
 
 from ..render.query import image_in_hand, picker
+from ..render.selection import selection_chips
 from ..services import Services
 from ..session import Session, upload_image
 from .guard import guarded, in_place, unchanged
@@ -36,7 +37,7 @@ def query_panel(page: gr.Blocks, services: Services, session: gr.State) -> None:
     def act(now: Session, event: gr.EventData) -> Session:
         do, values = send_of(event)
         if do == "random":
-            return now.with_image(services.photos.random_image(now.checkpoint, now.image, now.browse))
+            return now.with_image(services.photos.random_image(now.checkpoint, now.image, now.browse, **now.part))
         return act_on_query(now, do, values)
 
     @guarded(unchanged)
@@ -67,9 +68,11 @@ def _hand(services: Services, session: Session, visitor: str) -> str:
 
 
 def _strip(services: Services, session: Session) -> str:
-    found = services.photos.strip(session.checkpoint, session.browse, session.browse_page, PAGE_SIZE)
+    info = services.info(session.checkpoint)
+    found = services.photos.strip(session.checkpoint, session.browse, session.browse_page, PAGE_SIZE, **session.part)
+    chips = selection_chips(session.names_or(info.concept_names), **session.part)
     megabytes = services.settings.max_upload_bytes // 1_000_000
-    return picker(found, session.image, services.info(session.checkpoint), megabytes)
+    return picker(found, session.image, info, megabytes, chips)
 
 
 def act_on_query(session: Session, do: str, values: dict[str, Any]) -> Session:
@@ -80,4 +83,8 @@ def act_on_query(session: Session, do: str, values: dict[str, Any]) -> Session:
         return session.replace(browse=str(values.get("search", ""))[:60])
     if do == "turn":
         return session.replace(browse_page=page_of(values))
+    if do == "widen":
+        return session.widened(str(values["field"]), int(values.get("concept", -1)))
+    if do == "widen_all":
+        return session.whole_gallery().replace(browse="")
     return session

@@ -15,12 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from builders import tiny_classes, tiny_model
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from concepthash.checkpoint import save_checkpoint
-from concepthash.data import read_image_folder
+from concepthash.checkpoint import read_checkpoint, save_checkpoint
+from concepthash.data import read_image, read_image_folder
 from concepthash.encode import encode_table
 from concepthash.encoder import Encoder
 
@@ -52,16 +53,7 @@ def find_chromium() -> str | None:
 
 
 @pytest.fixture(scope="session")
-def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("checkpoints") / "tiny"
-    save_checkpoint(folder, tiny_model(), tiny_classes())
-    return folder
-
-
-@pytest.fixture(scope="session")
-def gallery_folder(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from concepthash.checkpoint import read_checkpoint
-
+def photo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root, random = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
     for number in range(40):
         folder = root / CLASSES[number % 4].replace(" ", "_")
@@ -69,8 +61,28 @@ def gallery_folder(model_folder: Path, tmp_path_factory: pytest.TempPathFactory)
         small = random.integers(0, 255, (5, 6, 3)).astype(np.uint8)
         shape = (160, 120) if number % 3 else (90, 160)
         Image.fromarray(small).resize(shape, Image.Resampling.BICUBIC).save(folder / f"{number:02d}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def model_folder(photo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose bits split the photos, as those of a trained one would."""
+    root, model = tmp_path_factory.mktemp("checkpoints"), tiny_model()
+    raw = Encoder(save_checkpoint(root / "raw", model, tiny_classes()), "cpu")
+    logits = raw.code_logits([read_image(path) for path in read_image_folder(photo_folder).paths])  # (40, K)
+    middle, spread = (torch.from_numpy(v) for v in (np.median(logits, axis=0), logits.std(axis=0)))
+    with torch.no_grad():
+        norm = model.hash_head.norm
+        norm.weight.div_(spread)
+        norm.bias.sub_(middle).div_(spread)
+    save_checkpoint(root / "only" / "tiny", model, tiny_classes())
+    return root / "only" / "tiny"
+
+
+@pytest.fixture(scope="session")
+def gallery_folder(photo_folder: Path, model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("galleries") / "drawn"
-    encode_table(Encoder(read_checkpoint(model_folder), "cpu"), read_image_folder(root), out, progress=False)
+    encode_table(Encoder(read_checkpoint(model_folder), "cpu"), read_image_folder(photo_folder), out, progress=False)
     return out
 
 

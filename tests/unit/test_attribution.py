@@ -1,9 +1,11 @@
 """Rollout against a naive loop, and every kind of map against what it must be."""
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from concepthash.attention_centers import attention_centers
 from concepthash.attribution import (
     MapSettings,
     bit_map,
@@ -14,6 +16,8 @@ from concepthash.attribution import (
     rollout_maps,
 )
 from concepthash.backbones import capture_attention
+from concepthash.checkpoint import Checkpoint
+from concepthash.encoder import Encoder
 from concepthash.errors import ConfigError
 from concepthash.model import ConceptHash
 
@@ -146,3 +150,61 @@ def test_reading_attention_changes_no_code(model: ConceptHash, images: Tensor) -
 def test_map_settings_without_a_meaning_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
         MapSettings(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "center"), [(0, 0, [0.125, 0.25]), (1, 2, [0.625, 0.75]), (0, 3, [0.875, 0.25])]
+)
+def test_the_center_of_one_cell_is_its_middle_on_a_grid_that_is_not_square(
+    row: int, column: int, center: list[float]
+) -> None:
+    maps = np.zeros((2, 3, 2, 4), np.float32)
+    maps[..., 0, 0] = 1
+    maps[1, 2] = 0
+    maps[1, 2, row, column] = 1
+    centers = attention_centers(maps)
+    assert (centers.shape, centers.dtype) == ((2, 3, 2), np.float32)
+    assert centers[1, 2].tolist() == center
+    assert centers[1, 1].tolist() == [0.125, 0.25]
+
+
+def test_the_center_of_a_uniform_map_is_the_middle_of_the_image() -> None:
+    np.testing.assert_allclose(attention_centers(np.full((1, 1, 3, 5), 1 / 15, np.float32)), 0.5, rtol=1e-6)
+
+
+def test_the_center_of_a_map_is_the_mean_of_its_cells_by_weight() -> None:
+    maps = np.random.default_rng(5).random((2, 3, 4, 6))
+    expected = np.zeros((2, 3, 2))
+    for row in range(4):
+        for column in range(6):
+            expected += maps[:, :, row, column, None] * [(column + 0.5) / 6, (row + 0.5) / 4]
+    np.testing.assert_allclose(attention_centers(maps), expected / maps.sum(axis=(2, 3))[..., None], rtol=1e-6)
+
+
+def random_photos() -> list[np.ndarray]:
+    random = np.random.default_rng(4)
+    return [random.integers(0, 256, (50 + n, 90, 3), dtype=np.uint8) for n in range(3)]
+
+
+def test_encoding_gives_the_logits_of_the_codes_and_the_centers_of_the_maps(checkpoint: Checkpoint) -> None:
+    encoder, photos = Encoder(checkpoint, "cpu"), random_photos()
+    logits, centers = encoder.encode(photos)
+    np.testing.assert_allclose(logits, encoder.code_logits(photos), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(centers, attention_centers(encoder.explain_batch(photos)[1]), atol=1e-6)
+    assert len(np.unique(centers, axis=0)) == 3
+
+
+def test_encoding_no_images_gives_empty_arrays(checkpoint: Checkpoint) -> None:
+    logits, centers = Encoder(checkpoint, "cpu").encode([])
+    assert (logits.shape, centers.shape) == ((0, 8), (0, 2, 2))
+
+
+def test_half_precision_changes_no_code_and_hardly_a_center(checkpoint: Checkpoint) -> None:
+    encoder, photos = Encoder(checkpoint, "cpu"), random_photos()
+    full = encoder.encode(photos)
+    encoder.half = True  # as on CUDA
+    half = encoder.encode(photos)
+    np.testing.assert_array_equal(half.code_logits > 0, full.code_logits > 0)
+    np.testing.assert_array_equal(half.code_logits, encoder.code_logits(photos))
+    assert 0 < np.abs(half.attention_centers - full.attention_centers).max() < 0.02
+    assert half.attention_centers.dtype == np.float32

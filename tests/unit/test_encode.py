@@ -27,7 +27,7 @@ N_BITS, N_CONCEPTS = 12, 3
 
 
 class FakeEncoder:
-    """Code logits from an image's first pixel; remembers the number of each image it was given."""
+    """Code logits and attention centers from an image's first pixel; remembers the number of each image."""
 
     transform_id = "squash-16x24"
 
@@ -38,12 +38,22 @@ class FakeEncoder:
         self.numbers: list[int] = []
         self.batches: list[int] = []
 
-    def code_logits(self, images: Sequence[np.ndarray]) -> np.ndarray:
+    def encode(self, images: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         assert all(image.shape == (16, 24, 3) and image.dtype == np.uint8 for image in images)
         numbers = [int(image[0, 0, 0]) for image in images]
         self.numbers += numbers
         self.batches.append(len(images))
-        return np.stack([np.random.default_rng(n).standard_normal(N_BITS) for n in numbers]).astype(np.float32)
+        return logits_of(numbers), centers_of(numbers)
+
+
+def logits_of(numbers: Sequence[int]) -> np.ndarray:
+    logits = [np.random.default_rng(n).standard_normal(N_BITS) for n in numbers]
+    return np.array(logits, np.float32).reshape(-1, N_BITS)
+
+
+def centers_of(numbers: Sequence[int]) -> np.ndarray:
+    centers = [np.random.default_rng(n).random((N_CONCEPTS, 2)) for n in numbers]
+    return np.array(centers, np.float32).reshape(-1, N_CONCEPTS, 2)
 
 
 def make_photos(folder: Path, n: int = 11, bad: Sequence[int] = ()) -> ImageTable:
@@ -82,8 +92,8 @@ def test_a_folder_becomes_a_gallery_in_the_order_of_the_table(tmp_path: Path) ->
     np.testing.assert_array_equal(gallery.labels, table.labels)
     assert encoder.numbers == list(range(11))
     assert encoder.batches == [2, 2, 2, 2, 2, 1]
-    expected = np.stack([np.random.default_rng(n).standard_normal(N_BITS) for n in range(11)]).astype(np.float32)
-    np.testing.assert_array_equal(gallery.code_logits, expected)
+    np.testing.assert_array_equal(gallery.code_logits, logits_of(range(11)))
+    np.testing.assert_array_equal(gallery.attention_centers, centers_of(range(11)))
     assert gallery.sizes[3].tolist() == [43, 30]
     assert gallery.image_path(3) == table.paths[3]
     assert gallery.skipped == ()
@@ -202,16 +212,17 @@ def test_a_batch_size_below_one_is_refused(tmp_path: Path) -> None:
 
 def test_an_error_of_the_model_leaves_what_is_stored_for_the_next_run(tmp_path: Path) -> None:
     class Failing(FakeEncoder):
-        def code_logits(self, images: Sequence[np.ndarray]) -> np.ndarray:
+        def encode(self, images: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
             if len(self.numbers) >= 4:
                 raise RuntimeError("out of memory")
-            return super().code_logits(images)
+            return super().encode(images)
 
     table, encoder = make_photos(tmp_path / "photos", bad=(3,)), FakeEncoder()
     with pytest.raises(RuntimeError):
         run(table, tmp_path / "gallery", Failing())
-    assert len(run(table, tmp_path / "gallery", encoder)) == 10
+    gallery = run(table, tmp_path / "gallery", encoder)
     assert encoder.numbers == [6, 7, 8, 9, 10]
+    np.testing.assert_array_equal(gallery.attention_centers, centers_of([0, 1, 2, 4, 5, 6, 7, 8, 9, 10]))
 
 
 def test_a_full_disk_is_said_and_the_next_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,10 +269,10 @@ def die_in(owner, name, call=1, after=False):
 moments = {
     "before the database has its tables": lambda: die_in(store, "create"),
     "before the database has its name": lambda: die_in(os, "rename"),
-    "before the first image": lambda: die_in(FakeEncoder, "code_logits"),
+    "before the first image": lambda: die_in(FakeEncoder, "encode"),
     "with a batch's first thumbnail written": lambda: die_in(Path, "write_bytes", 5, after=True),
     "inside a transaction": lambda: die_in(store, "insert", 5, after=True),
-    "after some commits": lambda: die_in(FakeEncoder, "code_logits", 4),
+    "after some commits": lambda: die_in(FakeEncoder, "encode", 4),
     "after all commits": lambda: die_in(store.GalleryWriter, "finish"),
     "with all marked complete": lambda: die_in(partial.PartialFolder, "publish"),
     "just before it has its name": lambda: die_in(os, "rename", 3 if sys.argv[4] == "True" else 2),
@@ -393,12 +404,12 @@ def test_the_command_says_what_is_wrong_in_one_sentence(
 def test_an_interrupted_command_says_that_it_can_go_on(
     tmp_path: Path, command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupt(*_: object) -> np.ndarray:
+    def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     make_photos(tmp_path / "photos", n=3)
     with monkeypatch.context() as patch:
-        patch.setattr(FakeEncoder, "code_logits", interrupt)
+        patch.setattr(FakeEncoder, "encode", interrupt)
         assert encode.main([*command, "--quiet"]) == 130
     assert "run the same command again" in capsys.readouterr().err
     assert encode.main([*command, "--quiet"]) == 0

@@ -11,34 +11,59 @@ ROOT = Path(__file__).parents[2]
 ALLOWED = {  # module or package -> what it may import of ours
     "concepthash": {"concepthash"},
     "explorer.records": set(),
+    "explorer.center_records": {"explorer.records"},
+    "explorer.subcode_records": {"explorer.records"},
     "explorer.session": set(),
+    "explorer.link": {"explorer.link_fields", "explorer.session"},
+    "explorer.link_fields": {"explorer.session"},
+    "explorer.long_links": {"explorer.link"},
     "explorer.settings": set(),
     "explorer.services": {
         "explorer.services",
         "explorer.records",
+        "explorer.center_records",
+        "explorer.subcode_records",
         "explorer.settings",
         "explorer.session",
         "concepthash",
     },
-    "explorer.render": {"explorer.render", "explorer.records", "explorer.session"},
+    "explorer.render": {
+        "explorer.render",
+        "explorer.records",
+        "explorer.center_records",
+        "explorer.subcode_records",
+        "explorer.session",
+    },
     "explorer.views": {
         "explorer.services",
         "explorer.render",
         "explorer.records",
+        "explorer.center_records",
+        "explorer.subcode_records",
         "explorer.session",
+        "explorer.link",
         "explorer.views",
     },
     "explorer.ui": {"explorer.views", "explorer.render", "explorer.services", "explorer.session", "explorer.settings"},
-    "app": {"explorer.ui", "explorer.services", "explorer.settings", "explorer.records", "concepthash"},
+    "app": {
+        "explorer.ui",
+        "explorer.long_links",
+        "explorer.services",
+        "explorer.settings",
+        "explorer.records",
+        "concepthash",
+    },
 }
 RANKS = [  # concepthash: a module imports from the ranks above it or its own
-    {"errors", "config", "codes", "concept_names", "data", "files", "localization", "metrics"},
+    {"errors", "config", "codes", "attention_centers", "concept_names", "data", "files", "localization", "metrics"},
+    {"center_maps"},
+    {"center_measures"},
     {"adapters", "backbones", "concept_tokens", "hash_head", "language", "stems"},
     {"model"},
     {"attribution", "losses", "checkpoint"},
-    {"encoder", "card", "parts"},
+    {"encoder", "card", "parts", "center_sets"},
     {"feature_cache", "gallery", "trainer"},
-    {"encode", "evaluate"},
+    {"centers", "encode", "evaluate"},
     {"train"},
 ]
 SOURCES = [*sorted(p for folder in ("concepthash", "explorer") for p in (ROOT / folder).rglob("*.py")), ROOT / "app.py"]
@@ -84,7 +109,7 @@ def test_gradio_is_used_by_views_and_the_page_only(file: Path) -> None:
 
 @pytest.mark.parametrize("file", sorted((ROOT / "explorer" / "views").glob("*.py")), ids=module_name)
 def test_a_tab_never_imports_another_tab(file: Path) -> None:
-    tabs = {"explorer.views.explain", "explorer.views.match"} - {module_name(file)}
+    tabs = {f"explorer.views.{tab}" for tab in ("explain", "match", "subcodes", "centers")} - {module_name(file)}
     if file.name != "__init__.py":
         assert not [i for i in imports_of(file) for tab in tabs if is_within(i, tab)]
 

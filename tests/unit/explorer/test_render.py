@@ -31,6 +31,7 @@ from explorer.render.page import gallery_notice, status_line
 from explorer.render.palette import concept_color
 from explorer.render.pictures import map_rgba, map_strength
 from explorer.render.query import image_in_hand, picker
+from explorer.render.selection import selection_chips
 
 EVIL = "<script>alert('1')</script>\" onload=\"x"
 BITS = (BitCell(0, 0.9, True, False), BitCell(1, -0.05, False, True))
@@ -40,6 +41,7 @@ PHOTO = Photo(f"gallery:{EVIL}", EVIL, EVIL, EVIL, 40, 30, np.zeros((30, 40, 3),
 VIEW = ConceptView(0, np.full((2, 2), 0.25, np.float32), BITS, CENTERS, 0, 9, 1)
 BIT_VIEW = BitView(BITS[0], 0, np.full((2, 2), 0.25, np.float32), CENTERS, (), 3, 9)
 THUMBNAIL = Thumbnail(f"gallery:{EVIL}", EVIL, f"/t/{EVIL}.webp", 40, 30)
+CHIPS_HTML = selection_chips((EVIL,), classes=(EVIL, EVIL), family=EVIL, patterns=(EVIL,))
 CHIPS = (Chip(0, 0, 2), Chip(0, 1, 2))
 
 
@@ -51,7 +53,17 @@ def explained(bit: BitView | None = None) -> str:
 def matched(*matches: Match, relaxations: tuple[Relaxation, ...] = (), agree: int = 0, **changes: int) -> str:
     counts = {"n_matching": len(matches), "n_filtered": 8, "n_gallery": 8, "n_carrying": 2, "page": 0, "n_pages": 1}
     result = MatchResult(matches, **(counts | changes), subcodes=("10",), relaxations=relaxations)
-    return match_page(result, INFO, (EVIL,), agree=(agree,), weights=(10,), rank="weighted", class_name=EVIL, family="")
+    return match_page(
+        result,
+        INFO,
+        (EVIL,),
+        agree=(agree,),
+        weights=(10,),
+        rank="weighted",
+        classes=(EVIL,),
+        family=EVIL,
+        patterns=("1.",),
+    )
 
 
 PAGES = {
@@ -59,8 +71,8 @@ PAGES = {
     "bit": lambda: explained(BIT_VIEW),
     "match": lambda: matched(Match(THUMBNAIL, EVIL, 3, 3.0, CHIPS)),
     "no match": lambda: matched(relaxations=(Relaxation(EVIL, (1,), 4),)),
-    "picker": lambda: picker(ThumbnailPage((THUMBNAIL,), 0, 2, 20, EVIL), THUMBNAIL.image, INFO, 25),
-    "empty picker": lambda: picker(ThumbnailPage((), 0, 1, 0, EVIL), "", INFO, 25),
+    "picker": lambda: picker(ThumbnailPage((THUMBNAIL,), 0, 2, 20, EVIL), THUMBNAIL.image, INFO, 25, CHIPS_HTML),
+    "empty picker": lambda: picker(ThumbnailPage((), 0, 1, 0, EVIL), "", INFO, 25, ""),
     "hand": lambda: image_in_hand(PHOTO, BITS, INFO, (EVIL,)),
     "status": lambda: status_line(INFO),
     "notice": lambda: gallery_notice(INFO),

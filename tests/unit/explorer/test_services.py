@@ -68,7 +68,7 @@ def test_pages_of_matches_hold_every_other_image_once(services: Services, first:
 
 
 def test_an_unanswerable_question_offers_looser_ones_that_have_answers(services: Services, first: str) -> None:
-    result = services.match.match(MODEL, "me", first, family="tern", class_name="marsh wren")
+    result = services.match.match(MODEL, "me", first, family="tern", classes=("marsh wren",))
     assert not result.matches and result.n_filtered == 0
     offer = result.relaxations[0]
     assert not offer.keeps_filter

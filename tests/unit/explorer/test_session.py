@@ -47,3 +47,29 @@ def test_matching_by_one_concept_ignores_the_others_and_goes_to_the_tab() -> Non
 
 def test_names_of_another_model_are_not_used() -> None:
     assert Session(names=("head", "wing")).names_or(("concept 1", "concept 2", "concept 3"))[0] == "concept 1"
+
+
+def test_a_pattern_narrows_one_concept_and_the_same_again_takes_it_back() -> None:
+    one = Session(page=3, browse_page=2).with_pattern(1, 3, "01")
+    assert one.patterns == ("", "01", "") and (one.page, one.browse_page) == (0, 0)
+    both = one.with_pattern(2, 3, "1.")
+    assert both.patterns == ("", "01", "1.")
+    assert both.with_pattern(1, 3, "01").patterns == ("", "", "1.")
+    assert one.with_pattern(1, 3, "01").patterns == ()
+
+
+def test_each_condition_on_the_gallery_can_be_taken_away_alone() -> None:
+    narrow = Session(classes=("a", "b"), family="f", patterns=("01", ".1"))
+    assert narrow.part == {"classes": ("a", "b"), "family": "f", "patterns": ("01", ".1")}
+    assert narrow.widened("classes").part == {"classes": (), "family": "f", "patterns": ("01", ".1")}
+    assert narrow.widened("family").family == ""
+    assert narrow.widened("patterns", 0).patterns == ("", ".1")
+    assert narrow.widened("patterns", 0).widened("patterns", 1).patterns == ()
+    assert narrow.widened("image") == narrow
+    assert narrow.whole_gallery().part == Session().part
+
+
+def test_turned_bits_belong_to_one_image_and_turn_back() -> None:
+    turned = Session(image="gallery:a").with_flip(3).with_flip(1)
+    assert turned.flips == (1, 3) and turned.with_flip(3).flips == (1,)
+    assert turned.with_image("gallery:b").flips == ()

@@ -44,9 +44,13 @@ def logits(n: int, n_bits: int = 12) -> np.ndarray:
     return np.random.default_rng(n).standard_normal((n, n_bits)).astype(np.float32)
 
 
+def centers(n: int, n_concepts: int = 3) -> np.ndarray:
+    return np.random.default_rng(n + 99).random((n, n_concepts, 2), dtype=np.float32)
+
+
 def write(out: Path, n: int = 5, provenance: Provenance = PROVENANCE, **options: bool) -> Gallery:
     with GalleryWriter(out, provenance, **options) as writer:
-        writer.append([image(i) for i in range(n)], logits(n, provenance.n_bits))
+        writer.append([image(i) for i in range(n)], logits(n, provenance.n_bits), centers(n, provenance.n_concepts))
         writer.finish()
     return open_gallery(out)
 
@@ -58,8 +62,8 @@ def names(folder: Path) -> list[str]:
 def test_what_is_written_comes_back_in_order(tmp_path: Path) -> None:
     out = tmp_path / "birds"
     with GalleryWriter(out, PROVENANCE) as writer:
-        writer.append([image(0), image(1)], logits(2), [Skipped("a/bad.png", "it is cut short")])
-        writer.append([image(2, class_name=None, label=-1, family=None, split=None)], logits(1))
+        writer.append([image(0), image(1)], logits(2), centers(2), [Skipped("a/bad.png", "it is cut short")])
+        writer.append([image(2, class_name=None, label=-1, family=None, split=None)], logits(1), centers(1))
         assert (writer.n_images, writer.n_skipped) == (3, 1)
         writer.finish()
     gallery = open_gallery(out)
@@ -72,6 +76,8 @@ def test_what_is_written_comes_back_in_order(tmp_path: Path) -> None:
     np.testing.assert_array_equal(gallery.code_logits, expected)
     np.testing.assert_array_equal(gallery.words, pack_words(binarize(expected)))
     assert gallery.code_logits.dtype == np.float32 and gallery.words.dtype == np.int64
+    assert gallery.attention_centers is not None and gallery.attention_centers.dtype == np.float32
+    np.testing.assert_array_equal(gallery.attention_centers, np.concatenate([centers(2), centers(1)]))
     assert gallery.sizes.tolist() == [[40, 30], [41, 30], [42, 30]]
     assert gallery.skipped == (Skipped("a/bad.png", "it is cut short"),)
     assert gallery.thumbnail_path(2).read_bytes() == b"webp 2"
@@ -82,6 +88,12 @@ def test_what_is_written_comes_back_in_order(tmp_path: Path) -> None:
         "fake",
         "squash-8x8",
     )
+
+
+def test_the_logits_of_one_bit_lie_side_by_side(tmp_path: Path) -> None:
+    stored = write(tmp_path / "birds", n=5).code_logits
+    assert stored.flags.f_contiguous and stored[:, 7].flags.c_contiguous
+    np.testing.assert_array_equal(stored, logits(5))
 
 
 def test_a_finished_gallery_is_one_database_and_thumbnails_and_nothing_else(tmp_path: Path) -> None:
@@ -118,13 +130,13 @@ def test_originals_are_found_below_the_data_root_and_may_be_gone(tmp_path: Path)
 def test_an_unfinished_gallery_is_not_opened_and_is_resumed(tmp_path: Path) -> None:
     out = tmp_path / "birds"
     with GalleryWriter(out, PROVENANCE) as writer:
-        writer.append([image(0)], logits(1))
+        writer.append([image(0)], logits(1), centers(1))
     for path in (out, tmp_path / "birds.partial"):
         with pytest.raises(GalleryError, match="unfinished"):
             open_gallery(path)
     with GalleryWriter(out, PROVENANCE) as writer:
         assert writer.n_images == 1
-        writer.append([image(1)], logits(1))
+        writer.append([image(1)], logits(1), centers(1))
         writer.finish()
     assert open_gallery(out).image_ids == ("a/0.png", "a/1.png")
 
@@ -145,7 +157,7 @@ def test_an_unfinished_gallery_made_otherwise_is_not_resumed(
 ) -> None:
     out = tmp_path / "birds"
     with GalleryWriter(out, PROVENANCE) as writer:
-        writer.append([image(0)], logits(1))
+        writer.append([image(0)], logits(1), centers(1))
     other = dataclasses.replace(PROVENANCE, **{field: value})  # type: ignore[arg-type]
     with pytest.raises(GalleryError, match=rf"another {words}.*--overwrite"):
         GalleryWriter(out, other)
@@ -161,7 +173,7 @@ def test_a_gallery_is_replaced_only_when_asked_and_stays_until_then(tmp_path: Pa
     with pytest.raises(GalleryError, match=r"already a gallery.*--overwrite"):
         GalleryWriter(out, PROVENANCE)
     with GalleryWriter(out, PROVENANCE, overwrite=True) as writer:
-        writer.append([image(0)], logits(1))
+        writer.append([image(0)], logits(1), centers(1))
         assert len(open_gallery(out)) == 5
         writer.finish()
     assert len(open_gallery(out)) == 1
@@ -190,7 +202,7 @@ def test_a_gallery_may_be_written_to_an_empty_folder(tmp_path: Path) -> None:
 
 def test_a_gallery_of_no_images_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     with GalleryWriter(tmp_path / "birds", PROVENANCE) as writer:
-        writer.append([], np.empty((0, 12), np.float32), [Skipped("a.png", "empty"), Skipped("b.png", "empty")])
+        writer.append([], logits(0), centers(0), [Skipped("a.png", "empty"), Skipped("b.png", "empty")])
         with pytest.raises(DataError, match="No image could be read, out of 2"):
             writer.finish()
     assert names(tmp_path) == []
@@ -200,7 +212,25 @@ def test_a_gallery_of_no_images_is_refused_and_leaves_nothing(tmp_path: Path) ->
 def test_code_logits_that_do_not_fit_are_refused(tmp_path: Path, bad: np.ndarray) -> None:
     with GalleryWriter(tmp_path / "birds", PROVENANCE) as writer:
         with pytest.raises(GalleryError, match="code logits"):
-            writer.append([image(0)], bad)
+            writer.append([image(0)], bad, centers(1))
+        assert writer.n_images == 0
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (np.zeros((1, 2, 2)), r"attention centers of shape \(1, 2, 2\).*\(1, 3, 2\)"),
+        (np.zeros((1, 3, 3)), "attention centers of shape"),
+        (np.zeros((2, 3, 2)), "attention centers of shape"),
+        (np.full((1, 3, 2), np.nan), "not all of them finite"),
+        (np.full((1, 3, 2), 1.5), "from 1.5 to 1.5"),
+        (np.full((1, 3, 2), -0.5), "from -0.5 to -0.5"),
+    ],
+)
+def test_attention_centers_that_do_not_fit_are_refused(tmp_path: Path, bad: np.ndarray, words: str) -> None:
+    with GalleryWriter(tmp_path / "birds", PROVENANCE) as writer:
+        with pytest.raises(GalleryError, match=words):
+            writer.append([image(0)], logits(1), bad)
         assert writer.n_images == 0
 
 
@@ -210,10 +240,10 @@ def test_a_full_disk_is_said_and_the_rest_can_be_resumed(tmp_path: Path, monkeyp
 
     out = tmp_path / "birds"
     with GalleryWriter(out, PROVENANCE) as writer:
-        writer.append([image(0)], logits(1))
+        writer.append([image(0)], logits(1), centers(1))
         with monkeypatch.context() as patch, pytest.raises(GalleryError, match=r"disk is full.*goes on"):
             patch.setattr(Path, "write_bytes", full)
-            writer.append([image(1)], logits(1))
+            writer.append([image(1)], logits(1), centers(1))
     with GalleryWriter(out, PROVENANCE) as writer:
         assert writer.n_images == 1
 
@@ -225,9 +255,9 @@ def test_a_disk_that_is_full_for_the_database_is_said_too(tmp_path: Path, monkey
     with GalleryWriter(tmp_path / "birds", PROVENANCE) as writer:
         with monkeypatch.context() as patch, pytest.raises(GalleryError, match="disk is full"):
             patch.setattr("concepthash.gallery.store.insert", full)
-            writer.append([image(0)], logits(1))
+            writer.append([image(0)], logits(1), centers(1))
         assert writer.n_images == 0
-        writer.append([image(0)], logits(1))
+        writer.append([image(0)], logits(1), centers(1))
         writer.finish()
 
 
@@ -239,7 +269,7 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 
 def test_a_second_writer_is_refused_until_the_first_ends(tmp_path: Path) -> None:
     with GalleryWriter(tmp_path / "birds", PROVENANCE) as writer:
-        writer.append([image(0)], logits(1))
+        writer.append([image(0)], logits(1), centers(1))
         for overwrite in (False, True):
             with pytest.raises(GalleryError, match="Another process is writing"):
                 GalleryWriter(tmp_path / "birds", PROVENANCE, overwrite=overwrite)
@@ -280,6 +310,12 @@ def edit(out: Path, statement: str) -> None:
         database.execute(statement)
 
 
+def make_older(out: Path, version: int) -> None:
+    """Make of a gallery what format 1 or 2 stored."""
+    edit(out, f"UPDATE provenance SET value = '{version}' WHERE key = 'format'")
+    edit(out, "ALTER TABLE images DROP COLUMN attention")
+
+
 def test_a_gallery_of_another_checkpoint_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "birds")
     assert len(open_gallery(tmp_path / "birds", fingerprint="0123456789abcdef")) == 5
@@ -289,18 +325,41 @@ def test_a_gallery_of_another_checkpoint_is_refused(tmp_path: Path) -> None:
 
 def test_a_gallery_of_a_newer_format_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "birds")
-    edit(tmp_path / "birds", "UPDATE provenance SET value = '3' WHERE key = 'format'")
-    with pytest.raises(GalleryError, match=r"format 3.*up to 2.*upgrade"):
+    edit(tmp_path / "birds", "UPDATE provenance SET value = '4' WHERE key = 'format'")
+    with pytest.raises(GalleryError, match=r"format 4.*up to 3.*upgrade"):
         open_gallery(tmp_path / "birds")
 
 
 def test_a_gallery_of_the_first_format_is_opened(tmp_path: Path) -> None:
     write(tmp_path / "birds")
-    edit(tmp_path / "birds", "UPDATE provenance SET value = '1' WHERE key = 'format'")
+    make_older(tmp_path / "birds", 1)
     edit(tmp_path / "birds", "DELETE FROM provenance WHERE key = 'thumbnails'")
     gallery = open_gallery(tmp_path / "birds")
     assert gallery.thumbnail_path(1).read_bytes() == b"webp 1" and not gallery.shows_originals
     assert gallery.data_root == Path("/nowhere")
+    assert gallery.attention_centers is None
+
+
+def test_a_gallery_of_the_second_format_is_opened_and_knows_no_attention_centers(tmp_path: Path) -> None:
+    write(tmp_path / "birds")
+    make_older(tmp_path / "birds", 2)
+    gallery = open_gallery(tmp_path / "birds")
+    assert gallery.attention_centers is None
+    np.testing.assert_array_equal(gallery.code_logits, logits(5))
+
+
+def test_an_unfinished_gallery_of_an_older_format_is_not_resumed(tmp_path: Path) -> None:
+    out = tmp_path / "birds"
+    with GalleryWriter(out, PROVENANCE) as writer:
+        writer.append([image(0)], logits(1), centers(1))
+    make_older(tmp_path / "birds.partial", 2)
+    with pytest.raises(GalleryError, match=r"begun with another format \(2, now 3\).*version.*--overwrite"):
+        GalleryWriter(out, PROVENANCE)
+    with GalleryWriter(out, PROVENANCE, overwrite=True) as writer:
+        assert writer.n_images == 0
+        writer.append([image(0)], logits(1), centers(1))
+        writer.finish()
+    assert open_gallery(out).attention_centers is not None
 
 
 def originals(root: Path, n: int = 4) -> Gallery:
@@ -312,7 +371,7 @@ def originals(root: Path, n: int = 4) -> Gallery:
     provenance = dataclasses.replace(PROVENANCE, data_root="../../photos", thumbnails="originals")
     with GalleryWriter(root / "made/birds", provenance) as writer:
         images = [image(i, image_id=path, path=path, thumbnail=None) for i, path in enumerate(paths)]
-        writer.append(images, logits(n))
+        writer.append(images, logits(n), centers(n))
         writer.finish()
     return open_gallery(root / "made/birds")
 
@@ -365,6 +424,10 @@ def test_a_gallery_cannot_show_what_lies_outside_the_folder_of_its_images(tmp_pa
         "DELETE FROM images WHERE row = 2",
         "UPDATE images SET code_logits = [1.0] WHERE row = 2",
         "ALTER TABLE images DROP COLUMN code0",
+        "ALTER TABLE images DROP COLUMN attention",
+        "UPDATE images SET attention = [0.5, 0.5] WHERE row = 2",
+        "UPDATE images SET attention = [0.5, 0.5, 0.5, 0.5, 0.5, 1.5] WHERE row = 2",
+        "UPDATE images SET attention = [0.5, 0.5, 0.5, 0.5, 0.5, 'nan'::FLOAT] WHERE row = 2",
     ],
 )
 def test_an_altered_gallery_is_refused(tmp_path: Path, statement: str) -> None:

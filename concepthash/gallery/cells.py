@@ -1,0 +1,158 @@
+"""Images of a gallery by chosen bits of their codes: which cell each is in, how clearly, and who stands for a cell."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..codes import pack_words, unpack_words
+from ..errors import QueryError
+from .gallery import Gallery
+
+__all__ = ["CodeBook", "cells_of", "code_book", "margins_of", "representatives", "telling_bits"]
+
+_WORD_BITS = 64
+_FIRST_LOOK = 32  # times the number of representatives wanted: how many rows are sorted before all of them are
+
+
+def cells_of(gallery: Gallery, bits: tuple[int, ...]) -> np.ndarray:
+    """Read chosen bits of every code as one number, the first bit the most significant.
+
+    Parameters
+    ----------
+    gallery
+        N images.
+    bits
+        At most 16 bits of the code, counted from 0.
+
+    Returns
+    -------
+    np.ndarray
+        (N,) int64 in [0, 2 ** len(bits)).
+
+    Raises
+    ------
+    QueryError
+        If the code has no such bit, or too many are chosen.
+    """
+    _check_bits(gallery, bits)
+    cells = np.zeros(len(gallery), dtype=np.int64)
+    for bit in bits:
+        word = gallery.words[:, bit // _WORD_BITS]
+        cells = (cells << 1) | ((word >> (bit % _WORD_BITS)) & 1)
+    return cells
+
+
+def margins_of(gallery: Gallery, bits: tuple[int, ...]) -> np.ndarray:
+    """How far each image is from another cell: the smallest absolute code logit of the chosen bits, (N,) float32."""
+    _check_bits(gallery, bits)
+    margins = np.abs(gallery.code_logits[:, bits[0]])
+    for bit in bits[1:]:
+        np.minimum(margins, np.abs(gallery.code_logits[:, bit]), out=margins)
+    return margins
+
+
+def representatives(labels: np.ndarray, margins: np.ndarray, n: int) -> np.ndarray:
+    """Choose who stands for a group of images: the largest margins, one of every class before a second of any.
+
+    Parameters
+    ----------
+    labels, margins
+        (m,) int and (m,) float, classes and margins of the images of the group.
+    n
+        How many are wanted.
+
+    Returns
+    -------
+    np.ndarray
+        At most n int64 positions in the group, best first; equal margins go by position.
+
+    Examples
+    --------
+    >>> representatives(np.array([7, 7, 3, 7]), np.array([0.9, 0.8, 0.1, 0.7]), 3)
+    array([0, 2, 1])
+    """
+    n_looked = n * _FIRST_LOOK
+    while n_looked < len(margins):
+        floor = np.partition(margins, len(margins) - n_looked)[len(margins) - n_looked]
+        order = _by_margin(np.flatnonzero(margins >= floor), margins)
+        first = np.unique(labels[order], return_index=True)[1]
+        if len(first) >= n:
+            return order[np.sort(first)[:n]]
+        n_looked *= 8
+    order = _by_margin(np.arange(len(margins)), margins)
+    first = np.sort(np.unique(labels[order], return_index=True)[1])
+    others = np.delete(order, first)
+    return np.concatenate([order[first], others])[:n]
+
+
+def telling_bits(gallery: Gallery, concept: int) -> tuple[int, int]:
+    """Two bits of a concept's sub-code that split the gallery most evenly: those with the largest joint entropy.
+
+    Returns
+    -------
+    tuple of two ints
+        Counted from 0 within the sub-code, in ascending order; the first pair where several are equal.
+
+    Raises
+    ------
+    QueryError
+        If the sub-code has only one bit.
+    """
+    size = gallery.n_bits // gallery.n_concepts
+    if size < 2:
+        raise QueryError("A sub-code of one bit has no two bits to choose; look at both of its values instead.")
+    bits = (gallery.code_logits[:, concept * size : (concept + 1) * size] > 0).astype(np.float32)  # (N, size)
+    n, ones, both = len(bits), bits.sum(axis=0), bits.T @ bits  # both: (size, size)
+    counts = np.stack([both, ones[:, None] - both, ones[None] - both, n - ones[:, None] - ones[None] + both])
+    shares = counts / max(n, 1)  # (4, size, size)
+    entropy = -(shares * np.log2(np.where(shares > 0, shares, 1))).sum(axis=0)  # (size, size)
+    entropy[np.tril_indices(size)] = -1
+    first, second = np.unravel_index(int(entropy.round(6).argmax()), entropy.shape)
+    return int(first), int(second)
+
+
+@dataclass(frozen=True, eq=False)
+class CodeBook:
+    """The sub-codes of one concept that a gallery uses, the most common first.
+
+    Attributes
+    ----------
+    codes
+        (U, K/M) bool.
+    counts
+        (U,) int64, images with each; they fall, and equal ones go by the first image.
+    ranks
+        (N,) int32, row of ``codes`` that each image has.
+    """
+
+    codes: np.ndarray
+    counts: np.ndarray
+    ranks: np.ndarray
+
+
+def code_book(gallery: Gallery, concept: int) -> CodeBook:
+    """List the sub-codes of one concept that a gallery uses; sorts all of them once."""
+    size = gallery.n_bits // gallery.n_concepts
+    mask = np.zeros((1, gallery.n_bits), dtype=bool)
+    mask[0, concept * size : (concept + 1) * size] = True
+    fixed = pack_words(mask)[0]  # (W,)
+    own = np.ascontiguousarray(gallery.words[:, fixed != 0] & fixed[fixed != 0])  # (N, words of this sub-code)
+    keys = own[:, 0] if own.shape[1] == 1 else own.view([("", own.dtype)] * own.shape[1])[:, 0]
+    _, first, inverse, counts = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
+    order = np.lexsort((first, -counts))
+    rank_of = np.empty(len(order), dtype=np.int32)
+    rank_of[order] = np.arange(len(order), dtype=np.int32)
+    codes = unpack_words(gallery.words[first[order]], gallery.n_bits)[:, concept * size : (concept + 1) * size]
+    return CodeBook(codes, counts[order], rank_of[inverse.reshape(-1)])
+
+
+def _by_margin(positions: np.ndarray, margins: np.ndarray) -> np.ndarray:
+    return positions[np.argsort(-margins[positions], kind="stable")]
+
+
+def _check_bits(gallery: Gallery, bits: tuple[int, ...]) -> None:
+    if not 1 <= len(bits) <= 16 or any(not 0 <= bit < gallery.n_bits for bit in bits):
+        raise QueryError(
+            f"The bits {', '.join(map(str, bits)) or 'none'} cannot be shown; choose 1 to 16 of the bits 0 to "
+            f"{gallery.n_bits - 1}."
+        )

@@ -1,0 +1,97 @@
+"""Which part of a gallery is looked at: some classes, one family, or sub-codes that follow a pattern."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..codes import pack_words
+from ..errors import QueryError
+from .gallery import Gallery
+
+__all__ = ["ANY", "WHOLE", "Selection", "selected_rows"]
+
+ANY = "."
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Conditions that all have to hold; an empty one holds for every image.
+
+    Parameters
+    ----------
+    classes
+        Names of which an image must have one. A name the gallery lacks selects nothing.
+    family
+        Name of the family an image must belong to.
+    patterns
+        One text a concept, M of them or none: the sub-code's bits from the first to the last, ``0`` or ``1`` where an
+        image must have that bit and `ANY` where it may have either; an empty text asks for nothing.
+
+    Raises
+    ------
+    QueryError
+        For a pattern with another character.
+    """
+
+    classes: tuple[str, ...] = ()
+    family: str = ""
+    patterns: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what has no meaning."""
+        for pattern in self.patterns:
+            if set(pattern) - {"0", "1", ANY}:
+                raise QueryError(f"The pattern {pattern[:80]!r} is none; write a sub-code with 0, 1 and {ANY} for any.")
+
+    def __bool__(self) -> bool:
+        """Whether there is any condition."""
+        return bool(self.classes or self.family or any(self.patterns))
+
+
+WHOLE = Selection()
+
+
+def selected_rows(gallery: Gallery, selection: Selection) -> np.ndarray:
+    """Tell which images a selection keeps.
+
+    Returns
+    -------
+    np.ndarray
+        (N,) bool.
+
+    Raises
+    ------
+    QueryError
+        If the patterns are not made for the gallery's sub-codes.
+    """
+    kept = np.ones(len(gallery), dtype=bool)
+    if selection.classes:
+        kept &= _is_among(gallery.labels, gallery.class_names, selection.classes)
+    if selection.family:
+        kept &= _is_among(gallery.family_ids, gallery.family_names, (selection.family,))
+    if any(selection.patterns):
+        kept &= _follows(gallery, selection.patterns)
+    return kept
+
+
+def _is_among(ids: np.ndarray, names: tuple[str, ...], wanted: tuple[str, ...]) -> np.ndarray:
+    """(N,) bool; the id -1 of the unknown picks the last entry of the table, which is never wanted."""
+    is_wanted = np.array([name in set(wanted) for name in names] + [False])
+    return is_wanted[ids]
+
+
+def _follows(gallery: Gallery, patterns: tuple[str, ...]) -> np.ndarray:
+    """(N,) bool: every bit that a pattern fixes is as it says."""
+    size = gallery.n_bits // gallery.n_concepts
+    full = "".join(pattern or ANY * size for pattern in patterns)
+    if len(patterns) != gallery.n_concepts or any(pattern and len(pattern) != size for pattern in patterns):
+        raise QueryError(
+            f"The patterns have {', '.join(str(len(p)) for p in patterns)} bits, but the gallery has "
+            f"{gallery.n_concepts} sub-codes of {size} bits; give one pattern a concept, or an empty text."
+        )
+    bits = np.frombuffer(full.encode(), dtype=np.uint8)
+    fixed, ones = (pack_words(which[None])[0] for which in (bits != ord(ANY), bits == ord("1")))  # (W,) each
+    follows = np.ones(len(gallery), dtype=bool)
+    for word in np.flatnonzero(fixed):
+        follows &= (gallery.words[:, word] & fixed[word]) == ones[word]
+    return follows

@@ -1,0 +1,185 @@
+"""What the sub-codes of a concept hold: cells with their images and classes, a plane of values, a dictionary."""
+
+import numpy as np
+
+from concepthash.codes import subcode_text
+from concepthash.errors import QueryError
+from concepthash.gallery.cells import CodeBook, cells_of, code_book, margins_of, representatives, telling_bits
+from concepthash.gallery.gallery import Gallery
+from concepthash.gallery.selection import ANY
+
+from ..subcode_records import CellGrid, Crop, Dictionary, Plane, Share, SubcodeCell
+from .cache import AnswerCache
+from .explain import ExplainService
+from .photos import PhotoService, class_of, thumbnail
+
+__all__ = ["CROPS", "MAP_BITS", "SubcodeService"]
+
+MAP_BITS = 4  # sub-codes up to this length are shown whole, longer ones by two bits
+CROPS = 20  # of a quadrant, as in the paper's figure
+MAP_CROPS = 6  # of a cell where there are more than four
+ENTRY_CROPS = 8
+ENTRIES = 12  # of a page of the dictionary
+POINTS = 1000  # of a plane
+TOP = 3
+_MEDOID_OF = 2000  # images of a code among which its medoid is looked for
+
+
+class SubcodeService:
+    """Looks through the gallery that belongs to the model named in each request."""
+
+    def __init__(self, photos: PhotoService, explain: ExplainService) -> None:
+        self._photos, self._explain = photos, explain
+        self._books = AnswerCache(size=32)
+        self._axes = AnswerCache(size=64)
+
+    def axes(self, checkpoint: str, concept: int, chosen: tuple[int, ...] = ()) -> tuple[int, ...]:
+        """Return the bits of the sub-code that span its cells, counted from 0 within it: chosen, all, or two."""
+        gallery, concept = self._gallery(checkpoint, concept)
+        size = gallery.n_bits // gallery.n_concepts
+        if len(set(chosen)) == 2 and all(0 <= bit < size for bit in chosen):
+            return chosen
+        if size <= MAP_BITS:
+            return tuple(range(size))
+        return self.telling(checkpoint, concept)
+
+    def telling(self, checkpoint: str, concept: int) -> tuple[int, int]:
+        """Return the two bits of a sub-code that split the gallery most evenly, counted from 0 within it."""
+        gallery, concept = self._gallery(checkpoint, concept)
+        key = (gallery.path, gallery.created, concept)
+        pair: tuple[int, int] = self._axes.get(key, lambda: telling_bits(gallery, concept))
+        return pair
+
+    def grid(self, checkpoint: str, visitor: str, image: str, concept: int, axes: tuple[int, ...]) -> CellGrid:
+        """Return the cells that the bits ``axes`` of a concept's sub-code make."""
+        gallery, concept = self._gallery(checkpoint, concept)
+        size = gallery.n_bits // gallery.n_concepts
+        bits = tuple(concept * size + axis for axis in axes)
+        cells, margins = cells_of(gallery, bits), margins_of(gallery, bits)
+        texts = [format(value, f"0{len(axes)}b") for value in range(2 ** len(axes))]
+        patterns = [_pattern(size, axes, text) for text in texts]
+        n_crops = CROPS if len(axes) <= 2 else MAP_CROPS
+        rows = _rows_of_cells(cells, len(texts))
+        counted = _Counts(gallery, cells, len(texts))
+        found = tuple(
+            counted.cell(i, texts[i], patterns[i], self._crops(gallery, concept, rows[i], margins, n_crops))
+            for i in range(len(texts))
+        )
+        query = self._explain.code_logits(checkpoint, visitor, image)[list(bits)] > 0
+        return CellGrid(concept, bits, found, len(gallery), subcode_text(query))
+
+    def plane(self, checkpoint: str, visitor: str, image: str, concept: int, axes: tuple[int, ...]) -> Plane:
+        """Return images at their values of two bits before the sign; of a large gallery, every so many-th image."""
+        gallery, concept = self._gallery(checkpoint, concept)
+        size = gallery.n_bits // gallery.n_concepts
+        if size < 2:
+            raise QueryError("A sub-code of one bit spans no plane; look at its two cells instead.")
+        pair = axes if len(axes) == 2 else self.telling(checkpoint, concept)
+        first, second = (concept * size + axis for axis in pair)
+        rows = np.unique(np.linspace(0, len(gallery) - 1, min(POINTS, len(gallery))).astype(np.int64))
+        names = [class_of(gallery, row) for row in rows.tolist()]
+        logits = self._explain.code_logits(checkpoint, visitor, image)
+        return Plane(
+            concept,
+            (first, second),
+            tuple(f"gallery:{gallery.image_ids[row]}" for row in rows.tolist()),
+            tuple(class_name for class_name, _ in names),
+            tuple(family for _, family in names),
+            np.stack([gallery.code_logits[rows, first], gallery.code_logits[rows, second]], axis=1),
+            (float(logits[first]), float(logits[second])),
+            len(gallery),
+        )
+
+    def dictionary(self, checkpoint: str, visitor: str, image: str, concept: int, page: int) -> Dictionary:
+        """Return one page of the sub-codes that the gallery uses, each with its medoid first among its crops."""
+        gallery, concept = self._gallery(checkpoint, concept)
+        book = self._book(gallery, concept)
+        size, n_used = gallery.n_bits // gallery.n_concepts, len(book.codes)
+        n_pages = max(1, -(-n_used // ENTRIES))
+        page = min(max(page, 0), n_pages - 1)
+        first, last = page * ENTRIES, min((page + 1) * ENTRIES, n_used)
+        shown = np.flatnonzero((book.ranks >= first) & (book.ranks < last))
+        counted = _Counts(gallery, book.ranks[shown] - first, last - first, shown)
+        entries = []
+        for i in range(last - first):
+            code, rows = subcode_text(book.codes[first + i]), shown[book.ranks[shown] == first + i]
+            entries.append(counted.cell(i, code, code, self._entry_crops(gallery, concept, rows)))
+        bits = slice(concept * size, (concept + 1) * size)
+        query = subcode_text(self._explain.code_logits(checkpoint, visitor, image)[bits] > 0)
+        n_once = int((book.counts == 1).sum())
+        return Dictionary(concept, tuple(entries), n_used, size, n_once, page, n_pages, query)
+
+    def _gallery(self, checkpoint: str, concept: int) -> tuple[Gallery, int]:
+        gallery = self._photos.shown_gallery(checkpoint).gallery
+        return gallery, min(max(concept, 0), gallery.n_concepts - 1)
+
+    def _book(self, gallery: Gallery, concept: int) -> CodeBook:
+        book: CodeBook = self._books.get((gallery.path, gallery.created, concept), lambda: code_book(gallery, concept))
+        return book
+
+    def _crops(self, gallery: Gallery, concept: int, rows: np.ndarray, margins: np.ndarray, n: int) -> tuple[Crop, ...]:
+        best = rows[representatives(gallery.labels[rows], margins[rows], n)]
+        return tuple(_crop(gallery, concept, int(row), float(margins[row])) for row in best)
+
+    def _entry_crops(self, gallery: Gallery, concept: int, rows: np.ndarray) -> tuple[Crop, ...]:
+        """Put the medoid before the clearest images: the one whose values are nearest to the mean of its code."""
+        size = gallery.n_bits // gallery.n_concepts
+        part = slice(concept * size, (concept + 1) * size)
+        some = rows[:: max(1, len(rows) // _MEDOID_OF)]
+        logits = gallery.code_logits[some, part]  # (n, K/M)
+        margins = np.abs(logits).min(axis=1)
+        medoid = int(np.square(logits - logits.mean(axis=0)).sum(axis=1).argmin())
+        best = representatives(gallery.labels[some], margins, ENTRY_CROPS)
+        order = [medoid, *(i for i in best.tolist() if i != medoid)][:ENTRY_CROPS]
+        return tuple(_crop(gallery, concept, int(some[i]), float(margins[i])) for i in order)
+
+
+class _Counts:
+    """Classes and families of all cells, counted together; ``rows`` are the images that ``cells`` speak of."""
+
+    def __init__(self, gallery: Gallery, cells: np.ndarray, n_cells: int, rows: np.ndarray | None = None) -> None:
+        self._gallery = gallery
+        chosen = slice(None) if rows is None else rows
+        self._classes = _cross(cells, gallery.labels[chosen], n_cells, len(gallery.class_names))
+        self._families = _cross(cells, gallery.family_ids[chosen], n_cells, len(gallery.family_names))
+
+    def cell(self, i: int, text: str, pattern: str, crops: tuple[Crop, ...]) -> SubcodeCell:
+        n = int(self._classes[i].sum())
+        known = self._classes[i, 1:]  # without the unlabeled
+        shares = known[known > 0] / max(known.sum(), 1)
+        return SubcodeCell(
+            text, pattern, n, n / max(len(self._gallery), 1),
+            float(-(shares * np.log2(shares)).sum()) + 0.0, float(shares.max(initial=0)),
+            _top(known, self._gallery.class_names), _top(self._families[i, 1:], self._gallery.family_names), crops,
+        )  # fmt: skip
+
+
+def _rows_of_cells(cells: np.ndarray, n_cells: int) -> list[np.ndarray]:
+    """List the images of every cell, in order of rows; at most 16 cells."""
+    order = np.argsort(cells.astype(np.uint8), kind="stable")  # numpy sorts small numbers by counting them
+    return np.split(order, np.cumsum(np.bincount(cells, minlength=n_cells))[:-1])
+
+
+def _cross(cells: np.ndarray, ids: np.ndarray, n_cells: int, n_names: int) -> np.ndarray:
+    """Count images by cell and name: (n_cells, 1 + n_names), those without a name (id -1) in the first column."""
+    counts = np.bincount(cells * (n_names + 1) + ids + 1, minlength=n_cells * (n_names + 1))
+    return counts.reshape(n_cells, n_names + 1)
+
+
+def _top(counts: np.ndarray, names: tuple[str, ...]) -> tuple[Share, ...]:
+    order = np.argsort(-counts, kind="stable")[:TOP]
+    return tuple(Share(names[i], int(counts[i])) for i in order if counts[i])
+
+
+def _crop(gallery: Gallery, concept: int, row: int, margin: float) -> Crop:
+    centers = gallery.attention_centers
+    center = None if centers is None else (float(centers[row, concept, 0]), float(centers[row, concept, 1]))
+    return Crop(thumbnail(gallery, row), center, margin)
+
+
+def _pattern(size: int, axes: tuple[int, ...], text: str) -> str:
+    """Write the chosen bits into a sub-code that is open elsewhere."""
+    pattern = [ANY] * size
+    for axis, bit in zip(axes, text, strict=True):
+        pattern[axis] = bit
+    return "".join(pattern)

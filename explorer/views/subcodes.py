@@ -1,0 +1,144 @@
+"""The Sub-codes tab: images by the bits of one concept, and what turning a bit would change."""
+
+from typing import Any
+
+import gradio as gr
+
+from ..records import ModelInfo
+from ..render.download import download_link
+from ..render.explain import nothing_chosen
+from ..render.figure import FIGURE_TYPES, cells_figure
+from ..render.flip import flip_page
+from ..render.plane import plane_figure
+from ..render.subcodes import subcodes_page
+from ..services import Services
+from ..session import Session
+from .guard import guarded, in_place, unchanged
+from .plot import plot
+from .surface import ASKS_MODEL, WRITES, page_of, send_of, surface
+
+__all__ = ["act_on_subcodes", "subcodes_tab"]
+
+CHOICES = {"view": ("cells", "scatter", "dictionary"), "layout": ("paper", "poster")}
+
+
+def subcodes_tab(page: gr.Blocks, services: Services, session: gr.State, tabs: gr.Tabs) -> None:
+    """Put the tab's content here and let it follow the session."""
+    panel = surface(elem_id="ch-subcodes")
+    plane = plot("null", elem_id="ch-plane")
+    flip = surface(elem_id="ch-flip")
+    file = surface(elem_id="ch-file")
+
+    @guarded(lambda message: (in_place(message), "null", ""))
+    def show(now: Session, request: gr.Request) -> Any:
+        if now.tab != "subcodes":
+            return gr.skip(), gr.skip(), gr.skip()
+        if not now.image:
+            return nothing_chosen(), "null", ""
+        return _content(services, now, request.session_hash or "")
+
+    @guarded(unchanged)
+    def act(now: Session, event: gr.EventData) -> Any:
+        do, values = send_of(event)
+        info = services.info(now.checkpoint)
+        if do == "axis":
+            new = _with_axis(services, now, int(values["which"]), int(values["value"]))
+        else:
+            new = act_on_subcodes(now, info, do, values)
+        return new, gr.Tabs(selected=new.tab) if new.tab != now.tab else gr.skip()
+
+    @guarded(unchanged)
+    def export(now: Session, event: gr.EventData, request: gr.Request) -> Any:
+        do, values = send_of(event)
+        kind = str(values.get("kind", ""))
+        if do != "export" or kind not in FIGURE_TYPES:
+            return gr.skip()
+        return _exported(services, now, request.session_hash or "", kind)
+
+    gr.on([page.load, session.change], show, session, [panel, plane, flip], show_progress="minimal", **ASKS_MODEL)
+    for part in (panel, plane, flip):
+        part.act(act, session, [session, tabs], **WRITES)
+    panel.act(
+        export, session, file, concurrency_id="export", concurrency_limit=2, show_progress="minimal",
+        show_progress_on=panel, api_visibility="private",
+    )  # fmt: skip
+
+
+def act_on_subcodes(session: Session, info: ModelInfo, do: str, values: dict[str, Any]) -> Session:
+    """Return the session after one action on this tab; an unknown action changes nothing."""
+    if do == "concept":
+        concept = min(max(int(values["concept"]), 0), info.n_concepts - 1)
+        return session.replace(concept=concept, axes=(), bit=-1)
+    if do == "show":
+        name, value = str(values["name"]), str(values["value"])
+        return session.replace(**{name: value}) if value in CHOICES.get(name, ()) else session
+    if do == "window":
+        return session.replace(window=min(max(int(values["value"]), 15), 100))
+    if do == "cell":
+        return session.with_pattern(max(session.concept, 0), info.n_concepts, str(values["pattern"]))
+    if do == "clear":
+        return session.replace(patterns=())
+    if do == "search":
+        return session.replace(tab="match")
+    if do == "codes":
+        return session.replace(dictionary_page=page_of(values))
+    if do == "flip":
+        bit = int(values["bit"])
+        return session.with_flip(bit) if 0 <= bit < info.n_bits else session
+    if do == "unflip":
+        return session.replace(flips=())
+    if do in ("pick", "point"):
+        image = str(values["image"] if do == "pick" else values["key"])
+        return session.with_image(image) if image.startswith("gallery:") else session
+    return session
+
+
+def view_of(session: Session, info: ModelInfo) -> str:
+    """Return the view a session asks for; a sub-code of one bit spans no plane."""
+    view = session.view or "cells"
+    return "cells" if view == "scatter" and info.bits_per_concept < 2 else view
+
+
+def _content(services: Services, now: Session, visitor: str) -> tuple[str, str, str]:
+    info = services.info(now.checkpoint)
+    names, view = now.names_or(info.concept_names), view_of(now, info)
+    concept = min(max(now.concept, 0), info.n_concepts - 1)
+    asked = (now.checkpoint, visitor, now.image, concept)
+    axes = services.subcodes.axes(now.checkpoint, concept, now.axes)
+    shown: Any
+    if view == "dictionary":
+        shown = services.subcodes.dictionary(*asked, now.dictionary_page)
+    elif view == "scatter":
+        axes = axes if len(axes) == 2 else services.subcodes.telling(now.checkpoint, concept)
+        shown = services.subcodes.plane(*asked, axes)
+    else:
+        shown = services.subcodes.grid(*asked, axes)
+    content = subcodes_page(
+        shown, info, names, view=view, layout=now.layout, axes=axes, window=now.window, patterns=now.patterns
+    )
+    figure = plane_figure(shown, now.layout) if view == "scatter" else "null"
+    return content, figure, flip_page(services.flip.flip(*asked, now.flips), names)
+
+
+def _with_axis(services: Services, now: Session, which: int, value: int) -> Session:
+    """Choose one of the two bits; the other stays, and the two change places where both would be the same."""
+    if value < 0:
+        return now.replace(axes=())
+    pair = list(now.axes if len(now.axes) == 2 else services.subcodes.telling(now.checkpoint, now.concept))
+    if value == pair[1 - which]:
+        pair[1 - which] = pair[which]
+    pair[which] = value
+    return now.replace(axes=tuple(pair))
+
+
+def _exported(services: Services, now: Session, visitor: str, kind: str) -> str:
+    info = services.info(now.checkpoint)
+    concept = min(max(now.concept, 0), info.n_concepts - 1)
+    axes = services.subcodes.axes(now.checkpoint, concept, now.axes)
+    grid = services.subcodes.grid(now.checkpoint, visitor, now.image, concept, axes)
+    crops = services.crops.of_grid(now.checkpoint, grid, now.window / 100)
+    name = now.names_or(info.concept_names)[concept]
+    bits = ", ".join(str(bit) for bit in grid.bits)
+    title = f"{name} of {info.name}: bits {bits} over {info.n_gallery:,} images"
+    content = cells_figure(grid, crops, title, now.layout, kind)
+    return download_link(content, f"{info.name}-concept-{concept + 1}.{kind}", FIGURE_TYPES[kind])
