@@ -1,5 +1,6 @@
 """Reading a foreign ``.pth`` file without trusting it: a flat dictionary of tensors, or one clear sentence."""
 
+import pickle
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -34,9 +35,11 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
             warnings.simplefilter("ignore")  # the one sentence is ours
             content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch lets every error of pickle, zip and allocation through
+        is_pickle = isinstance(error, pickle.UnpicklingError)
+        reason = "holds code or objects, which are never loaded," if is_pickle else "was cut short or altered,"
         raise CheckpointError(
-            f"{file.name!r} cannot be read as tensors: it is cut short, altered, not a file of torch.save, or holds "
-            f"code, which is never run ({type(error).__name__}). Give a file that holds a state dictionary only."
+            f"{file.name!r} {reason} or is not a file of torch.save ({type(error).__name__}); give a whole file that "
+            "holds a state dictionary of tensors and nothing else."
         ) from error
     tensors = _unwrap(content, file)
     while any(all(name.startswith(prefix) for name in tensors) for prefix in PREFIXES):
@@ -56,7 +59,9 @@ def _check_file(file: Path) -> None:
         if zipfile.is_zipfile(file):
             with zipfile.ZipFile(file) as archive:
                 if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-                    raise CheckpointError(f"{file.name!r} is compressed, as torch.save never does; save it again.")
+                    raise CheckpointError(
+                        f"{file.name!r} is a compressed archive, not a file of torch.save; save its tensors."
+                    )
     except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError) as error:
         raise (
             error

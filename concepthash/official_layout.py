@@ -210,7 +210,10 @@ def sizes_of(layout: Layout, rows: list[Row], shapes: Mapping[str, tuple[int, ..
     }
     if any(problems.values()):
         said = "; ".join(f"{what} {listed(names)}" for what, names in problems.items() if names)
-        raise CheckpointError(f"The tensors are not those of an official ConceptHash checkpoint: {said}.")
+        raise CheckpointError(
+            f"The tensors are not those of an official ConceptHash checkpoint: {said}; give the file as its trainer "
+            "wrote it."
+        )
     return sizes
 
 

@@ -78,6 +78,8 @@ def model_from_official(file: str | Path, assumed: Assumed = Assumed()) -> Conce
 
 
 def _config(layout: Layout, sizes: Mapping[str, int], center: Tensor, assumed: Assumed) -> ModelConfig:
+    if min(sizes.values()) < 1:
+        raise ConfigError("One of its tensors is empty.")
     width, patch_size, grid = sizes["D"], sizes["p"], math.isqrt(max(0, sizes["N"] - 1))
     if grid**2 != sizes["N"] - 1 or grid == 0:
         raise ConfigError(f"{sizes['N']} rows of position embedding are not CLS and a square grid.")

@@ -11,6 +11,8 @@ from .gallery import Gallery
 __all__ = ["CodeBook", "cells_of", "code_book", "margins_of", "representatives", "telling_bits"]
 
 _WORD_BITS = 64
+_COUNTED = 20  # bits of a sub-code up to which its kinds are counted in a table
+
 _FIRST_LOOK = 32  # times the number of representatives wanted: how many rows are sorted before all of them are
 
 
@@ -131,19 +133,35 @@ class CodeBook:
 
 
 def code_book(gallery: Gallery, concept: int) -> CodeBook:
-    """List the sub-codes of one concept that a gallery uses; sorts all of them once."""
+    """List the sub-codes of one concept that a gallery uses."""
     size = gallery.n_bits // gallery.n_concepts
-    mask = np.zeros((1, gallery.n_bits), dtype=bool)
-    mask[0, concept * size : (concept + 1) * size] = True
-    fixed = pack_words(mask)[0]  # (W,)
-    own = np.ascontiguousarray(gallery.words[:, fixed != 0] & fixed[fixed != 0])  # (N, words of this sub-code)
-    keys = own[:, 0] if own.shape[1] == 1 else own.view([("", own.dtype)] * own.shape[1])[:, 0]
-    _, first, inverse, counts = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
+    part = slice(concept * size, (concept + 1) * size)
+    keys = _subcode_keys(gallery, part)
+    if size <= _COUNTED and keys.dtype == np.int64 and len(keys):  # few enough to be counted, which beats sorting
+        every = np.bincount(keys)
+        kinds, counts = np.flatnonzero(every), every[every > 0]
+        first = np.empty(len(every), dtype=np.int64)
+        first[keys[::-1]] = np.arange(len(keys))[::-1]  # the last one written is the first image
+        first, inverse = first[kinds], np.cumsum(every > 0)[keys] - 1
+    else:
+        _, first, inverse, counts = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
     order = np.lexsort((first, -counts))
     rank_of = np.empty(len(order), dtype=np.int32)
     rank_of[order] = np.arange(len(order), dtype=np.int32)
-    codes = unpack_words(gallery.words[first[order]], gallery.n_bits)[:, concept * size : (concept + 1) * size]
+    codes = unpack_words(gallery.words[first[order]], gallery.n_bits)[:, part]
     return CodeBook(codes, counts[order], rank_of[inverse.reshape(-1)])
+
+
+def _subcode_keys(gallery: Gallery, part: slice) -> np.ndarray:
+    """(N,) equal where the bits of ``part`` are: whole numbers, or records where the bits lie in several words."""
+    mask = np.zeros((1, gallery.n_bits), dtype=bool)
+    mask[0, part] = True
+    fixed = pack_words(mask)[0]  # (W,)
+    own = np.ascontiguousarray(gallery.words[:, fixed != 0] & fixed[fixed != 0])  # (N, words of this sub-code)
+    if own.shape[1] > 1:
+        return own.view([("", own.dtype)] * own.shape[1])[:, 0]
+    shift, size = part.start % _WORD_BITS, part.stop - part.start
+    return (own[:, 0] >> shift) & ((1 << size) - 1) if size < _WORD_BITS else own[:, 0]
 
 
 def _by_margin(positions: np.ndarray, margins: np.ndarray) -> np.ndarray:

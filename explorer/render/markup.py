@@ -23,6 +23,7 @@ _ICONS = {
     "keys": "M4.5 6h15A1.5 1.5 0 0 1 21 7.5v9a1.5 1.5 0 0 1-1.5 1.5h-15A1.5 1.5 0 0 1 3 16.5v-9A1.5 1.5 0 0 1 4.5 6z"
     "M7 10h.01M12 10h.01M17 10h.01M8 14h8",
 }
+_JSON = json.JSONEncoder(sort_keys=True)
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._~-]+")  # needs neither quoting nor escaping, and is most paths
 
 
@@ -33,7 +34,7 @@ def text(value: object) -> str:
 
 def action(name: str, /, **values: Any) -> str:
     """Return the attributes that make an element send ``name`` with ``values`` to the view when it is used."""
-    return f'data-do="{text(name)}" data-with="{text(json.dumps(values, sort_keys=True))}"'
+    return f'data-do="{text(name)}" data-with="{text(_JSON.encode(values))}"'
 
 
 def pressed(is_pressed: bool) -> str:

@@ -138,19 +138,21 @@ class _Counts:
     """Classes and families of all cells, counted together; ``rows`` are the images that ``cells`` speak of."""
 
     def __init__(self, gallery: Gallery, cells: np.ndarray, n_cells: int, rows: np.ndarray | None = None) -> None:
-        self._gallery = gallery
         chosen = slice(None) if rows is None else rows
-        self._classes = _cross(cells, gallery.labels[chosen], n_cells, len(gallery.class_names))
-        self._families = _cross(cells, gallery.family_ids[chosen], n_cells, len(gallery.family_names))
+        classes = _cross(cells, gallery.labels[chosen], n_cells, len(gallery.class_names))
+        families = _cross(cells, gallery.family_ids[chosen], n_cells, len(gallery.family_names))
+        self._sizes, self._n_gallery = classes.sum(axis=1).tolist(), max(len(gallery), 1)
+        known = classes[:, 1:]  # without the unlabeled
+        shares = known / np.maximum(known.sum(axis=1, keepdims=True), 1)
+        self._entropies = -(shares * np.log2(np.where(shares > 0, shares, 1))).sum(axis=1) + 0.0
+        self._purities = shares.max(axis=1, initial=0)
+        self._classes, self._families = _top(known, gallery.class_names), _top(families[:, 1:], gallery.family_names)
 
     def cell(self, i: int, text: str, pattern: str, crops: tuple[Crop, ...]) -> SubcodeCell:
-        n = int(self._classes[i].sum())
-        known = self._classes[i, 1:]  # without the unlabeled
-        shares = known[known > 0] / max(known.sum(), 1)
+        n = self._sizes[i]
         return SubcodeCell(
-            text, pattern, n, n / max(len(self._gallery), 1),
-            float(-(shares * np.log2(shares)).sum()) + 0.0, float(shares.max(initial=0)),
-            _top(known, self._gallery.class_names), _top(self._families[i, 1:], self._gallery.family_names), crops,
+            text, pattern, n, n / self._n_gallery, float(self._entropies[i]), float(self._purities[i]),
+            self._classes[i], self._families[i], crops,
         )  # fmt: skip
 
 
@@ -166,14 +168,19 @@ def _cross(cells: np.ndarray, ids: np.ndarray, n_cells: int, n_names: int) -> np
     return counts.reshape(n_cells, n_names + 1)
 
 
-def _top(counts: np.ndarray, names: tuple[str, ...]) -> tuple[Share, ...]:
-    order = np.argsort(-counts, kind="stable")[:TOP]
-    return tuple(Share(names[i], int(counts[i])) for i in order if counts[i])
+def _top(counts: np.ndarray, names: tuple[str, ...]) -> list[tuple[Share, ...]]:
+    """Name the most common of every cell, from counts (n_cells, n_names)."""
+    order = np.argsort(-counts, axis=1, kind="stable")[:, :TOP]
+    most = np.take_along_axis(counts, order, axis=1)
+    return [
+        tuple(Share(names[i], n) for i, n in zip(*row, strict=True) if n)
+        for row in zip(order.tolist(), most.tolist(), strict=True)
+    ]
 
 
 def _crop(gallery: Gallery, concept: int, row: int, margin: float) -> Crop:
     centers = gallery.attention_centers
-    center = None if centers is None else (float(centers[row, concept, 0]), float(centers[row, concept, 1]))
+    center = None if centers is None else tuple(centers[row, concept].tolist())
     return Crop(thumbnail(gallery, row), center, margin)
 
 

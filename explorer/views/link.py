@@ -20,6 +20,7 @@ __all__ = ["LinkBar", "is_late", "known_of", "link_bar", "link_panel", "read_lin
 
 ASSETS = Path(__file__).resolve().parent.parent.parent / "assets"
 AT_LOAD = 1  # the number of the restore at page load; those by back and forward count on from there
+NO_LINK = -AT_LOAD  # instead of it where there was nothing to restore, so that nothing done meanwhile is late
 UNREAD = "This link could not be read. Your selection is kept."
 
 
@@ -54,7 +55,7 @@ def link_panel(page: gr.Blocks, services: Services, session: gr.State, tabs: gr.
         query = str(request.query_params if is_first else values["query"])
         number = AT_LOAD if is_first or not isinstance(values.get("number"), int) else values["number"]
         if is_first and not is_link(query):
-            return gr.skip(), number, gr.skip(), _told(services, now, number, is_answer=True), gr.skip()
+            return gr.skip(), NO_LINK, gr.skip(), _told(services, now, number, is_answer=True), gr.skip()
         read = read_or_none(now, query, str(values.get("upload", "")), request.session_hash or "")
         new, sentence = read or (now, UNREAD)
         told = _told(services, new, number, is_answer=True)
@@ -65,7 +66,7 @@ def link_panel(page: gr.Blocks, services: Services, session: gr.State, tabs: gr.
         return read_link(services, now, query, upload, visitor)
 
     def show(now: Session, number: int) -> str:
-        return _told(services, now, number)
+        return _told(services, now, abs(number))
 
     outputs = [session, link.restored, tabs, link.bar, link.notice]
     for listen in (page.load, link.bar.act):  # "multiple": "always_last" would repeat the event of the first call

@@ -1,13 +1,8 @@
 """Files of the official format: what the official model gave for them, every variant there and back, hostile ones."""
 
 import dataclasses
-import io
 import json
 import os
-import pickle
-import re
-import struct
-import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +15,6 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from concepthash.backbones import Backbone
 from concepthash.checkpoint import load_model, read_checkpoint
 from concepthash.config import CLIP_MEAN, CLIP_STD, LOSS_PRESETS, BackboneConfig, HeadConfig, ModelConfig
 from concepthash.encoder import Encoder
@@ -177,6 +171,18 @@ def test_without_the_concept_loss_its_parameters_are_zero(saved: Files, images: 
     assert not again.concept_offset.any() and not again.concept_centroids.any()
 
 
+def test_layers_of_a_hash_map_may_go_without_biases(saved: Files, images: Tensor) -> None:
+    model = official_like(head=HeadConfig(hidden=(9,), activation="gelu"))
+    with torch.no_grad():
+        model.hash_head.to_subcode[0].bias.zero_()
+        model.hash_head.to_subcode[2].bias.zero_()
+    state = {
+        name.replace("hash_fc.2", "hash_fc.1"): t for name, t in official_state(model).items() if "fc.0.b" not in name
+    }
+    del state["hash_fc.1.bias"]
+    same(model_from_official(saved(state), dataclasses.replace(HEADS, hash_activation="gelu")), model, images)
+
+
 @pytest.mark.parametrize("number", [1, 2])
 def test_one_of_the_two_adapters_of_a_block_may_be_absent(number: int, saved: Files, images: Tensor) -> None:
     model = official_like()
@@ -233,10 +239,8 @@ def test_the_tower_of_full_size_is_the_one_that_timm_calls_clip() -> None:
     named = BackboneConfig(name="vit_base_patch32_clip_quickgelu_224.openai", image_size=(224, 224), adapter_dim=384)
     ours, theirs = full_size(), full_size(backbone=named)
     assert {n: p.shape for n, p in ours.named_parameters()} == {n: p.shape for n, p in theirs.named_parameters()}
-    parts = [[(type(m), m.extra_repr()) for m in model.backbone.modules()] for model in (ours, theirs)]
-    assert [part for part in parts[0] if part[0] is not Backbone] == [
-        part for part in parts[1] if part[0] is not Backbone
-    ]
+    parts = [[(type(m).__name__, m.extra_repr()) for m in model.backbone.modules()] for model in (ours, theirs)]
+    assert parts[0] == parts[1]  # with the same activation and epsilon, too
 
 
 def test_the_command_writes_a_checkpoint_that_encodes_images(
@@ -267,214 +271,3 @@ def test_classes_without_names_are_numbered_and_half_precision_is_half_as_large(
         assert read_checkpoint(out).class_names == tuple(f"class {c}" for c in range(1, 6))
         sizes.append((out / "weights.safetensors").stat().st_size)
     assert sizes[1] < 0.75 * sizes[0]
-
-
-class Evil:
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (Path.touch, (Path("pwned"),))
-
-
-def without(*names: str) -> Callable[[], Any]:
-    return lambda: {name: t for name, t in official_state(official_like()).items() if name not in names}
-
-
-def altered(name: str, change: Callable[[Tensor], Tensor]) -> Callable[[], Any]:
-    return lambda: (state := official_state(official_like(), aliases=False)) | {name: change(state[name])}
-
-
-def added(**more: Any) -> Callable[[], Any]:
-    return lambda: official_state(official_like()) | more
-
-
-CENTER, HASH = "center", "hash_fc.weight"
-REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
-    "a missing key": (without("hash_bn.running_var"), r"missing hash_bn\.running_var\.$"),
-    "a missing key of a layer": (
-        without(f"{VISION}encoder.layers.1.mlp.fc2.bias"),
-        r"missing backbone\.vision_model\.encoder\.layers\.1\.mlp\.fc2\.bias\.$",
-    ),
-    "a missing concept offset": (without("concept_pe"), r"missing concept_pe\.$"),
-    "missing sizes": (without("hash_pe", "center"), r"missing hash_pe, center\.$"),
-    "missing tokens": (without("visual_context"), r"missing visual_context\.$"),
-    "an unknown key": (added(surprise=torch.zeros(1)), r"unknown surprise\.$"),
-    "an alias of nothing": (added(**{"trainable_params.x": torch.zeros(1)}), r"unknown trainable_params\.x\.$"),
-    "an adapter's alias of nothing": (
-        added(**{"adapter_params.adapter_7_adapt_mlp_1_scale": torch.zeros(1)}),
-        r"unknown adapter_params\.adapter_7_adapt_mlp_1_scale\.$",
-    ),
-    "a layer with a hole below": (
-        added(**{f"{VISION}encoder.layers.3.layer_norm1.bias": torch.zeros(32)}),
-        r"missing backbone\.vision_model\.encoder\.layers\.2\.layer_norm1\.weight, .* and \d+ more",
-    ),
-    "a layer of an absurd number": (
-        added(**{f"{VISION}encoder.layers.99999999999.layer_norm1.bias": torch.zeros(32)}),
-        r"unknown backbone\.vision_model\.encoder\.layers\.99999999999\.layer_norm1\.bias\.$",
-    ),
-    "a wrong shape": (altered(HASH, lambda t: t.T), r"wrong shape hash_fc\.weight \(32×4 instead of 4×32\)\.$"),
-    "bits that concepts cannot share": (
-        lambda: official_state(official_like(n_bits=12)) | {"hash_pe": torch.zeros(1, 5, 32)},
-        "wrong shape",
-    ),
-    "positions of no square": (
-        altered(f"{VISION}embeddings.position_embedding.weight", lambda t: t[:-1]),
-        "9 rows of position embedding are not CLS and a square grid",
-    ),
-    "values that are not finite": (altered(HASH, lambda t: t / 0), r"not finite: hash_fc\.weight\."),
-    "whole numbers": (altered(CENTER, lambda t: t.long()), r"not floating point: center\."),
-    "a tensor larger than its data": (
-        lambda: (
-            official_state(official_like(), aliases=False)
-            | {
-                "center": torch.zeros(1, 1).expand(90_000, 10),
-                "concept_ce.centroids": torch.zeros(1, 1).expand(90_000, 32),
-            }
-        ),
-        "claim more data than the file has",
-    ),
-    "a sparse tensor": (altered(CENTER, lambda t: t.to_sparse()), "other things than plain tensors by name: center"),
-    "a number beside the tensors": (added(epoch=3), "other things than plain tensors by name: epoch"),
-    "a list": (lambda: [torch.zeros(1)], "a list instead of named tensors"),
-    "a tensor": (lambda: torch.zeros(3), "a Tensor instead of named tensors"),
-    "nothing": (lambda: {}, "0 entries instead of named tensors"),
-    "numbers as names": (lambda: {3: torch.zeros(1)}, "other things than plain tensors by name: 3"),
-    "names of many lines": (lambda: {"a\nb" * 900: torch.zeros(1)}, r"unknown a\\nba\\nb"),
-    "a foreign state dictionary": (
-        lambda: torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2)).state_dict(),
-        r"missing hash_pe, center, .* more; unknown 0\.weight, 0\.bias, 1\.weight, 1\.bias, 1\.running_mean and 2 m",
-    ),
-    "code": (lambda: {"hash_pe": Evil()}, r"holds code, which is never run \(UnpicklingError\)"),
-}
-
-
-def refusal(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], *options: str) -> str:
-    """Run the command, see that it ends with 2, one line on standard error and nothing left behind; give the line."""
-    before = sorted(tmp_path.rglob("*"))
-    assert main([str(file), "--out", str(tmp_path / "new" / "out"), "--heads", "4", *options]) == 2
-    said = capsys.readouterr()
-    assert said.out == "" and said.err.count("\n") == 1 and len(said.err) < 1200
-    assert sorted(tmp_path.rglob("*")) == before
-    return said.err.strip()
-
-
-@pytest.mark.parametrize("what", REFUSED)
-def test_a_file_of_something_else_is_refused_in_one_sentence(
-    what: str, saved: Files, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    make, says = REFUSED[what]
-    file = saved(make())
-
-    line = refusal(file, tmp_path, capsys)
-    assert re.search(says, line), line
-    assert not Path("pwned").exists()
-
-
-def whole_file() -> bytes:
-    stream = io.BytesIO()
-    torch.save(official_state(official_like()), stream)
-    return stream.getvalue()
-
-
-def compressed() -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(whole_file())) as old, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as new:
-        for entry in old.namelist():
-            new.writestr(entry, old.read(entry))
-    return stream.getvalue()
-
-
-def deep_pickle() -> bytes:
-    return b"\x80\x02" + b"]" * 200_000 + b"a" * 199_999 + b"."
-
-
-BYTES: dict[str, tuple[Callable[[], bytes], str]] = {
-    "an empty file": (lambda: b"", "has 0 bytes"),
-    "a truncated file": (lambda: whole_file()[: len(whole_file()) // 2], "cut short"),
-    "a file without its last byte": (lambda: whole_file()[:-1], "cut short"),
-    "a file cut at its start": (lambda: whole_file()[1000:], "cut short|cannot be read"),
-    "text": (lambda: b"<html>404 not found</html>", "cannot be read as tensors"),
-    "a plain pickle with code": (lambda: pickle.dumps(Evil()), "holds code, which is never run"),
-    "a pickle of lists in lists": (deep_pickle, "cannot be read as tensors|instead of named tensors"),
-    "dictionaries in dictionaries": (lambda: nested(), "other things than plain tensors by name: state_dict"),
-    "a compressed archive": (compressed, "is compressed"),
-    "an archive of something else": (lambda: archive(), "cannot be read as tensors"),
-    "a string that claims to be long": (
-        lambda: b"\x80\x02X" + struct.pack("<I", 0xFFFFFFF0) + b"a.",
-        "cannot be read as tensors",
-    ),
-}
-
-
-def nested() -> bytes:
-    content: Any = {"hash_pe": torch.zeros(1)}
-    for _ in range(60):
-        content = {"state_dict": content}
-    stream = io.BytesIO()
-    torch.save(content, stream)
-    return stream.getvalue()
-
-
-def archive() -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as new:
-        new.writestr("readme.txt", "hello")
-    return stream.getvalue()
-
-
-@pytest.mark.parametrize("what", BYTES)
-def test_a_hostile_file_is_refused_in_one_sentence(
-    what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-
-    monkeypatch.chdir(tmp_path)
-    make, says = BYTES[what]
-    (tmp_path / "bad.pth").write_bytes(make())
-    line = refusal(tmp_path / "bad.pth", tmp_path, capsys)
-    assert re.search(says, line), line
-    assert not Path("pwned").exists()
-
-
-def test_folders_missing_files_and_files_too_large_are_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert "is a folder" in refusal(tmp_path, tmp_path, capsys)
-    assert "is not there" in refusal(tmp_path / "none.pth", tmp_path, capsys)
-    assert "no file" in refusal(Path(os.devnull), tmp_path, capsys)
-    with (tmp_path / "huge.pth").open("wb") as stream:
-        stream.truncate(2**40)  # a file with a hole, which takes no room
-    assert "more than the 16 GiB" in refusal(tmp_path / "huge.pth", tmp_path, capsys)
-
-
-def test_class_names_that_do_not_fit_are_refused(
-    saved: Files, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file, names = saved(official_state(official_like())), tmp_path / "names.txt"
-    for content in (b"a\nb\nc\n", b"a\n\nb\nc\nd\n", b"a\nb\nc\nd\n\x1b[31m\n"):
-        names.write_bytes(content)
-        assert "one readable name a line" in refusal(file, tmp_path, capsys, "--classes", str(names))
-    names.write_bytes(b"\xff\xfe\x00")
-    assert "Class names cannot be read from 'names.txt'" in refusal(file, tmp_path, capsys, "--classes", str(names))
-    assert "cannot be read" in refusal(file, tmp_path, capsys, "--classes", str(tmp_path))
-
-
-def test_nothing_that_is_there_is_overwritten(saved: Files, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = saved(official_state(official_like()))
-    (tmp_path / "empty").mkdir()
-    assert main([str(file), "--out", str(tmp_path / "empty"), "--heads", "4"]) == 0
-    capsys.readouterr()
-    before = (tmp_path / "empty" / "config.json").read_bytes()
-    for out in ("empty", "official.pth", "official.pth/below"):
-        assert main([str(file), "--out", str(tmp_path / out), "--heads", "4"]) == 2
-        assert capsys.readouterr().err.rstrip().endswith("choose another --out.")
-    assert (tmp_path / "empty" / "config.json").read_bytes() == before
-
-
-def test_a_failure_while_writing_leaves_nothing_behind(
-    saved: Files, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    (tmp_path / "new").mkdir()
-    monkeypatch.setattr("concepthash.checkpoint.write_json", full)
-    assert "No space left on device" in refusal(saved(official_state(official_like())), tmp_path, capsys)

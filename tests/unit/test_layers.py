@@ -55,15 +55,16 @@ ALLOWED = {  # module or package -> what it may import of ours
     },
 }
 RANKS = [  # concepthash: a module imports from the ranks above it or its own
-    {"errors", "config", "codes", "attention_centers", "concept_names", "data", "files", "localization", "metrics"},
+    {"errors", "config", "codes", "attention_centers", "concept_names", "data", "files", "localization", "metrics"}
+    | {"backbone_config", "official_file", "official_layout"},
     {"center_maps"},
     {"center_measures"},
     {"adapters", "backbones", "concept_tokens", "hash_head", "language", "stems"},
     {"model"},
-    {"attribution", "losses", "checkpoint"},
+    {"attribution", "losses", "checkpoint", "official_model"},
     {"encoder", "card", "parts", "center_sets"},
     {"feature_cache", "gallery", "trainer"},
-    {"centers", "encode", "evaluate"},
+    {"centers", "encode", "evaluate", "import_official"},
     {"train"},
 ]
 SOURCES = [*sorted(p for folder in ("concepthash", "explorer") for p in (ROOT / folder).rglob("*.py")), ROOT / "app.py"]

@@ -8,6 +8,7 @@ from builders import tiny_config, tiny_model
 from torch import Tensor
 
 from concepthash.config import LOSS_PRESETS, LossConfig
+from concepthash.errors import ConfigError
 from concepthash.losses import (
     classification_loss,
     concept_discrimination_loss,
@@ -15,6 +16,7 @@ from concepthash.losses import (
     evidence_loss,
     grounding_loss,
     loss_terms,
+    quantization_gap,
     quantization_loss,
     subcode_diversity_loss,
     total_loss,
@@ -140,6 +142,38 @@ def test_every_preset_gives_its_weighted_sum_and_a_gradient_where_it_should(pres
     assert ("csd" in terms) == (config.csd_weight > 0)
     assert (model.patch_classifier.weight.grad is not None) == (config.ground_weight > 0)
     assert all(p.grad is None for p in model.backbone.frozen_stem.parameters())
+
+
+def test_the_offset_of_concept_discrimination_is_its_own_that_of_the_head_or_none(images: Tensor) -> None:
+    model, labels = tiny_model(), torch.tensor([0, 1, 2])
+    output = model(images)
+    none = torch.zeros_like(model.concept_offset)
+    offsets = {"own": model.concept_offset, "shared": model.hash_head.specificity, "none": none}
+    for kind, offset in offsets.items():
+        config = LossConfig(csd_weight=0, cd_offset=kind)  # type: ignore[arg-type]
+        expected = concept_discrimination_loss(output.concept_embeddings, offset, model.concept_centroids, labels)
+        torch.testing.assert_close(loss_terms(model, output, labels, config)["cd"], expected)
+
+
+def test_presets_differ_where_paper_and_released_code_do() -> None:
+    paper, released = LOSS_PRESETS["paper"], LOSS_PRESETS["released"]
+    assert (paper.csd_weight, paper.cd_margin, paper.cd_offset) == (1.0, "all", "none")
+    assert (released.csd_weight, released.cd_margin, released.cd_offset) == (0.0, "first", "own")
+    assert {(p.clf_weight, p.quan_weight, p.cd_weight, p.scale, p.margin) for p in (paper, released)} == {
+        (1, 1, 1, 8, 0.2)
+    }
+    assert {(p.ground_weight, p.sub_weight, p.csd_map) for p in (paper, released)} == {(0, 0, "last")}
+
+
+def test_grounding_a_model_without_patch_classifier_is_refused(images: Tensor) -> None:
+    model = tiny_model(tiny_config(patch_classifier=False))
+    with pytest.raises(ConfigError, match="L_ground needs the patch classifier"):
+        loss_terms(model, model(images, n_attention=2), torch.tensor([0, 1, 2]), LOSS_PRESETS["grounded"])
+
+
+def test_the_quantization_gap_is_zero_for_signs_and_one_minus_the_cosine_else() -> None:
+    assert float(quantization_gap(torch.tensor([[3.0, -3.0, 3.0]]))) == pytest.approx(0.0, abs=1e-6)
+    assert float(quantization_gap(torch.tensor([[3.0, -4.0]]))) == pytest.approx(1 - 7 / (5 * math.sqrt(2)), abs=1e-6)
 
 
 def test_diversity_on_the_rollout_reaches_every_block(images: Tensor) -> None:

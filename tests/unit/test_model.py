@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import open_clip
 import pytest
 import timm
 import torch
@@ -9,13 +10,16 @@ from builders import tiny_classes, tiny_config, tiny_model
 from torch import Tensor
 
 from concepthash.adapters import AdaptedBlock
-from concepthash.backbones import build_backbone
-from concepthash.config import BackboneConfig, ModelConfig
+from concepthash.backbones import build_backbone, pretrained_input
+from concepthash.config import CLIP_MEAN, CLIP_STD, MODEL_PRESETS, BackboneConfig, HeadConfig, ModelConfig
 from concepthash.errors import ConfigError
 from concepthash.model import ConceptHash
 from concepthash.stems import load_stem_weights
 
 PURE = BackboneConfig(name="vit_tiny_patch16_224", image_size=(32, 48), adapter_dim=8)
+
+
+CLIP = BackboneConfig(name="clip", image_size=(32, 32), width=48, depth=2, n_heads=4, patch_size=16, mlp_dim=100)
 
 
 def pure_model(**changes: object) -> ConceptHash:
@@ -118,6 +122,86 @@ def test_fresh_adapters_change_nothing() -> None:
     torch.testing.assert_close(adapted(images).concept_embeddings, plain.blocks(tokens)[:, -2:])
 
 
+def test_a_clip_tower_gives_the_tokens_of_open_clip() -> None:
+    torch.manual_seed(0)
+    theirs = open_clip.transformer.VisionTransformer(
+        32, 16, 48, 2, 4, 100 / 48, act_layer=open_clip.transformer.QuickGELU, output_dim=8
+    ).eval()
+    ours, names = build_backbone(CLIP).eval(), {"mlp.c_fc": "mlp.fc1", "mlp.c_proj": "mlp.fc2", "ln_": "norm"}
+    state = {"cls_token": theirs.class_embedding[None, None], "pos_embed": theirs.positional_embedding[None]}
+    state |= {"patch_embed.proj.weight": theirs.conv1.weight}
+    state |= {f"norm_pre.{name}": tensor for name, tensor in theirs.ln_pre.state_dict().items()}
+    for name, tensor in theirs.transformer.resblocks.state_dict().items():
+        for old, new in (names | {"in_proj_": "qkv.", "out_proj": "proj"}).items():
+            name = name.replace(old, new)
+        state[f"blocks.{name}"] = tensor
+    ours.vit.load_state_dict(state)
+    images = torch.randn(2, 3, 32, 32)
+    with torch.inference_mode():
+        got = ours.blocks(ours.vit.norm_pre(ours.tokens(images)))
+        torch.testing.assert_close(theirs.ln_post(got[:, 0]) @ theirs.proj, theirs(images))
+
+
+def test_a_clip_tower_may_go_without_its_class_token() -> None:
+    images = torch.randn(2, 3, 32, 32)
+    for class_token, n_prefix in ((True, 1), (False, 0)):
+        backbone = dataclasses.replace(CLIP, class_token=class_token)
+        model = tiny_model(tiny_config(backbone=backbone, centers="learnable", text_dim=0))
+        output = model(images, n_attention=1)
+        assert output.attention[0].shape[-1] == n_prefix + 4 + 2
+        torch.testing.assert_close(output.patch_tokens, model.backbone.tokens(images)[:, n_prefix:])
+
+
+def test_weights_from_timm_say_what_image_they_expect() -> None:
+    expected = pretrained_input("vit_base_patch32_clip_quickgelu_224.openai")
+    assert expected == {"image_size": (224, 224), "mean": CLIP_MEAN, "std": CLIP_STD}
+    with pytest.raises(ConfigError, match="timm does not know 'no_such_model'"):
+        pretrained_input("no_such_model")
+
+
+def test_registers_are_read_but_give_no_subcode(images: Tensor) -> None:
+    for reading in ("all", "patches"):
+        model = tiny_model(tiny_config(n_registers=3, reading=reading))
+        output = model(images, n_attention=2)
+        assert output.code_logits.shape == (3, 8) and output.patch_tokens.shape == (3, 12, 32)
+        assert output.attention[0].shape[-1] == 3 + 12 + 2
+        with torch.no_grad():
+            model.concept_tokens.concept_tokens[2:] += torch.randn(3, 32)
+        moved = float((model(images).code_logits - output.code_logits).detach().abs().max())
+        assert (moved > 1e-4) == (reading == "all")
+
+
+def test_concepts_that_change_places_take_their_subcodes_along(images: Tensor) -> None:
+    model = tiny_model(tiny_config(n_concepts=4, head=HeadConfig(batch_norm=False)))
+    before = model(images).code_logits.unflatten(1, (4, 2))
+    order = [2, 0, 3, 1]
+    with torch.no_grad():
+        for parameter in (model.concept_tokens.concept_tokens, model.hash_head.specificity):
+            parameter.copy_(parameter[order].clone())
+    torch.testing.assert_close(model(images).code_logits.unflatten(1, (4, 2)), before[:, order])
+
+
+def test_concepts_may_have_a_map_each_or_share_one_of_several_layers() -> None:
+    embeddings = torch.randn(3, 2, 32)
+    own = tiny_model(tiny_config(head=HeadConfig(shared=False))).hash_head
+    shifted = embeddings + own.specificity
+    expected = [shifted[:, m] @ own.to_subcode.weight[m].T for m in range(2)]
+    torch.testing.assert_close(own.to_subcode(shifted), torch.stack(expected, dim=1))
+    deep = tiny_model(tiny_config(head=HeadConfig(hidden=(7, 6), activation="gelu", batch_norm=False))).hash_head
+    assert [type(layer).__name__ for layer in deep.to_subcode] == ["Linear", "GELU", "Linear", "GELU", "Linear"]
+    assert deep(embeddings).shape == (3, 8)
+
+
+@pytest.mark.parametrize("preset", sorted(MODEL_PRESETS))
+def test_every_preset_makes_a_model_of_its_kind(preset: str) -> None:
+    model = tiny_model(tiny_config(prompt_dim=16, **MODEL_PRESETS[preset]))
+    kind = {"grounded": "ConceptTokens", "paper": "ConceptTokens", "released": "GeneratedConceptTokens"}
+    assert type(model.concept_tokens).__name__ == kind[preset]
+    signs = set(model.class_centers.text_features.unique().tolist()) <= {-1.0, 1.0}
+    assert signs == (preset == "released")
+    assert (model.patch_classifier is not None) == (preset == "grounded")
+
+
 def test_with_adapters_the_transformer_is_frozen_and_the_adapters_are_not() -> None:
     trained = {name for name, p in pure_model().named_parameters() if p.requires_grad}
     assert not [name for name in trained if name.startswith("backbone") and "adapter" not in name]
@@ -165,6 +249,12 @@ def test_signed_text_features_are_signs() -> None:
             "'no_such_model' is not a VisionTransformer that timm can make",
         ),
         (lambda: build_backbone(BackboneConfig(name="resnet18")), "VisionTransformer"),
+        (lambda: build_backbone(CLIP, pretrained=True), "'clip' has no weights of its own"),
+        (lambda: dataclasses.replace(CLIP, n_heads=5), "width 48 does not split over 5 heads"),
+        (lambda: dataclasses.replace(CLIP, activation="relu"), "activation is 'relu'"),
+        (lambda: HeadConfig(shared=False, hidden=(3,)), "concepts that share it"),
+        (lambda: tiny_config(prompt_generator=True, prompt_dim=9), "prompt_dim 9 does not split over 8 heads"),
+        (lambda: tiny_config(n_registers=-1), "n_registers and text_hidden must be 0 or more"),
     ],
 )
 def test_a_configuration_that_cannot_work_is_refused(build: object, says: str) -> None:
