@@ -14,9 +14,22 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from .backbones import pretrained_input
 from .card import model_card
 from .checkpoint import Checkpoint, ClassTable, read_checkpoint, save_checkpoint, start_from
-from .config import LOSS_PRESETS, BackboneConfig, GroundFloor, LossConfig, ModelConfig, Reading, TrainConfig
+from .config import (
+    LOSS_PRESETS,
+    MODEL_PRESETS,
+    BackboneConfig,
+    CenterInput,
+    GroundFloor,
+    LossConfig,
+    Margin,
+    ModelConfig,
+    Offset,
+    Reading,
+    TrainConfig,
+)
 from .data import ImageTable, read_dataset
 from .encoder import Encoder, choose_device
 from .errors import CheckpointError, ConceptHashError
@@ -130,9 +143,12 @@ def _measure(checkpoint: Checkpoint, table: ImageTable, device: str) -> dict[str
 
 
 def _configs(options: argparse.Namespace, classes: ClassTable) -> tuple[ModelConfig, LossConfig, TrainConfig]:
+    seen = {} if options.backbone in ("hybrid", "clip") else pretrained_input(options.backbone)
+    if options.image_size is not None:
+        seen["image_size"] = (options.image_size, options.image_size)
     backbone = BackboneConfig(
         name=options.backbone,
-        image_size=(options.image_size, options.image_size),
+        **seen,
         output_stride=options.output_stride,
         stem_stage=options.stem_stage,
         width=options.width,
@@ -145,16 +161,12 @@ def _configs(options: argparse.Namespace, classes: ClassTable) -> tuple[ModelCon
         n_bits=options.bits,
         n_classes=len(classes.names),
         backbone=backbone,
-        prompt_generator=options.prompt_generator,
-        reading=options.reading or ("patches" if options.preset == "grounded" else "all"),
         centers=options.centers,
         text_dim=len(classes.text_features[0]) if classes.text_features else 0,
+        **(MODEL_PRESETS[options.preset] | _given(options, "reading", "center_input", "prompt_generator")),
     )
-    weights = {f"{name}_weight": getattr(options, f"{name}_weight") for name in ("cd", "csd", "ground", "sub")}
-    weights["ground_floor"] = options.ground_floor
-    losses = dataclasses.replace(
-        LOSS_PRESETS[options.preset], **{name: value for name, value in weights.items() if value is not None}
-    )
+    switches = ("cd_weight", "csd_weight", "ground_weight", "sub_weight", "ground_floor", "cd_margin", "cd_offset")
+    losses = dataclasses.replace(LOSS_PRESETS[options.preset], **_given(options, *switches))
     config = TrainConfig(
         epochs=options.epochs,
         weight_decay=options.weight_decay,
@@ -170,6 +182,11 @@ def _configs(options: argparse.Namespace, classes: ClassTable) -> tuple[ModelCon
     return model, losses, config
 
 
+def _given(options: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """Return the options that the command line sets."""
+    return {name: value for name in names if (value := getattr(options, name)) is not None}
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m concepthash.train", description=__doc__)
     add = parser.add_argument
@@ -177,7 +194,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", required=True, help="checkpoint folder to make; a killed run goes on when started again")
     add("--concepts", type=int, default=4, help="M, number of concept tokens")
     add("--bits", type=int, default=64, help="K, bits of the whole code, a multiple of M")
-    add("--preset", choices=sorted(LOSS_PRESETS), default="grounded", help="loss weights and switches")
+    add("--preset", choices=sorted(LOSS_PRESETS), default="grounded", help="switches of losses and network")
     add("--csd-weight", type=float, help="weight of L_csd, instead of the preset's")
     add("--cd-weight", type=float, help="weight of L_cd, instead of the preset's")
     add("--sub-weight", type=float, help="weight of L_sub, instead of the preset's")
@@ -187,11 +204,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--text-encoder", choices=sorted(TEXT_ENCODERS), default="minilm", help="source of class-name features")
     add("--backbone", default="hybrid", help="hybrid, or the name of a timm VisionTransformer")
     add("--adapter-dim", type=int, default=0, help="bottleneck of adapters in a frozen transformer; 0 trains it")
-    add("--prompt-generator", action="store_true", help="generate concept tokens as the released code does")
-    add(
-        "--reading", choices=get_args(Reading), help="what a token may attend to; default: patches if --preset grounded"
-    )
-    add("--image-size", type=int, default=320, help="pixels of the square that images are resized to")
+    add("--prompt-generator", action=argparse.BooleanOptionalAction, help="concept tokens as in the released code")
+    add("--center-input", choices=get_args(CenterInput), help="text features as they are or their signs")
+    add("--cd-margin", choices=get_args(Margin), help="concepts that L_cd gives a margin, instead of the preset's")
+    add("--cd-offset", choices=get_args(Offset), help="what L_cd adds to a concept, instead of the preset's")
+    add("--reading", choices=get_args(Reading), help="what a token may attend to, instead of the preset's")
+    add("--image-size", type=int, help="pixels of the square that images are resized to; default: 320, or what the "
+        "weights of a timm model expect")  # fmt: skip
     add("--output-stride", type=int, default=32, choices=[8, 16, 32], help="pixels per grid cell of a hybrid")
     add("--stem-stage", type=int, help="last stage of a hybrid's stem, 0 to 4; default: the whole stem")
     add("--width", type=int, default=256, help="token width of a hybrid")

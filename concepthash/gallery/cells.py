@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..codes import pack_words, unpack_words
+from ..codes import binarize, pack_words, unpack_words
 from ..errors import QueryError
 from .gallery import Gallery
 
@@ -13,7 +13,7 @@ __all__ = ["CodeBook", "cells_of", "code_book", "margins_of", "representatives",
 _WORD_BITS = 64
 _COUNTED = 20  # bits of a sub-code up to which its kinds are counted in a table
 
-_FIRST_LOOK = 32  # times the number of representatives wanted: how many rows are sorted before all of them are
+_FIRST_LOOK = 8  # times the number of representatives wanted: how many rows are sorted before all of them are
 
 
 def cells_of(gallery: Gallery, bits: tuple[int, ...]) -> np.ndarray:
@@ -29,7 +29,7 @@ def cells_of(gallery: Gallery, bits: tuple[int, ...]) -> np.ndarray:
     Returns
     -------
     np.ndarray
-        (N,) int64 in [0, 2 ** len(bits)).
+        (N,) uint8, or uint16 for more than 8 bits, in [0, 2 ** len(bits)).
 
     Raises
     ------
@@ -37,10 +37,9 @@ def cells_of(gallery: Gallery, bits: tuple[int, ...]) -> np.ndarray:
         If the code has no such bit, or too many are chosen.
     """
     _check_bits(gallery, bits)
-    cells = np.zeros(len(gallery), dtype=np.int64)
+    cells: np.ndarray = np.zeros(len(gallery), dtype=np.uint8 if len(bits) <= 8 else np.uint16)
     for bit in bits:
-        word = gallery.words[:, bit // _WORD_BITS]
-        cells = (cells << 1) | ((word >> (bit % _WORD_BITS)) & 1)
+        cells = (cells << 1) | binarize(gallery.code_logits[:, bit])
     return cells
 
 
@@ -53,35 +52,37 @@ def margins_of(gallery: Gallery, bits: tuple[int, ...]) -> np.ndarray:
     return margins
 
 
-def representatives(labels: np.ndarray, margins: np.ndarray, n: int) -> np.ndarray:
+def representatives(rows: np.ndarray, labels: np.ndarray, margins: np.ndarray, n: int) -> np.ndarray:
     """Choose who stands for a group of images: the largest margins, one of every class before a second of any.
 
     Parameters
     ----------
+    rows
+        (m,) int64, the images of the group, in ascending order.
     labels, margins
-        (m,) int and (m,) float, classes and margins of the images of the group.
+        (N,) int and (N,) float, classes and margins of all images.
     n
         How many are wanted.
 
     Returns
     -------
     np.ndarray
-        At most n int64 positions in the group, best first; equal margins go by position.
+        At most n of the rows, best first; equal margins go by row.
 
     Examples
     --------
-    >>> representatives(np.array([7, 7, 3, 7]), np.array([0.9, 0.8, 0.1, 0.7]), 3)
+    >>> representatives(np.array([0, 1, 2, 3]), np.array([7, 7, 3, 7]), np.array([0.9, 0.8, 0.1, 0.7]), 3)
     array([0, 2, 1])
     """
-    n_looked = n * _FIRST_LOOK
-    while n_looked < len(margins):
-        floor = np.partition(margins, len(margins) - n_looked)[len(margins) - n_looked]
-        order = _by_margin(np.flatnonzero(margins >= floor), margins)
+    n_looked, clear = n * _FIRST_LOOK, margins[rows]
+    while n_looked < len(rows):
+        floor = np.partition(clear, len(rows) - n_looked)[len(rows) - n_looked]
+        order = _by_margin(rows[clear >= floor], margins)
         first = np.unique(labels[order], return_index=True)[1]
         if len(first) >= n:
             return order[np.sort(first)[:n]]
         n_looked *= 8
-    order = _by_margin(np.arange(len(margins)), margins)
+    order = _by_margin(rows, margins)
     first = np.sort(np.unique(labels[order], return_index=True)[1])
     others = np.delete(order, first)
     return np.concatenate([order[first], others])[:n]
@@ -164,8 +165,8 @@ def _subcode_keys(gallery: Gallery, part: slice) -> np.ndarray:
     return (own[:, 0] >> shift) & ((1 << size) - 1) if size < _WORD_BITS else own[:, 0]
 
 
-def _by_margin(positions: np.ndarray, margins: np.ndarray) -> np.ndarray:
-    return positions[np.argsort(-margins[positions], kind="stable")]
+def _by_margin(rows: np.ndarray, margins: np.ndarray) -> np.ndarray:
+    return rows[np.argsort(-margins[rows], kind="stable")]
 
 
 def _check_bits(gallery: Gallery, bits: tuple[int, ...]) -> None:

@@ -123,7 +123,7 @@ def _score(distances: np.ndarray, rows: np.ndarray, query: Query) -> np.ndarray:
             score += rule.weight * distances[:, concept].astype(np.float64)
         elif query.rank == "hamming" and rule.agree != "exact":
             score += distances[:, concept]
-    return score[rows]
+    return score if len(rows) == len(score) else score[rows]
 
 
 def _page(score: np.ndarray, query: Query) -> np.ndarray:

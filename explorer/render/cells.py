@@ -115,11 +115,10 @@ def _crop(crop: Crop, prefix: str = "") -> str:
 
 def _window(crop: Crop) -> str:
     """Return what the style sheet needs: width and height over the shorter side, and the center in the same unit."""
-    width, height = max(crop.thumbnail.width, 1), max(crop.thumbnail.height, 1)
-    short = min(width, height)
-    x, y = crop.center if crop.center is not None else (0.5, 0.5)
-    kind = "" if crop.center is not None else ' class="is-whole"'
-    a, b = width / short, height / short
+    short = max(min(crop.thumbnail.width, crop.thumbnail.height), 1)
+    a, b = crop.thumbnail.width / short, crop.thumbnail.height / short
+    x, y = crop.center or (0.5, 0.5)
+    kind = "" if crop.center else ' class="is-whole"'
     return f'style="--a:{a:.3f};--b:{b:.3f};--u:{x * a:.3f};--v:{y * b:.3f}"{kind}'
 
 

@@ -16,11 +16,10 @@ from .photos import PhotoService, class_of, thumbnail
 __all__ = ["CROPS", "MAP_BITS", "SubcodeService"]
 
 MAP_BITS = 4  # sub-codes up to this length are shown whole, longer ones by two bits
-CROPS = 20  # of a quadrant, as in the paper's figure
-MAP_CROPS = 6  # of a cell where there are more than four
+CROPS = {1: 20, 2: 20, 3: 6, 4: 3}  # of a cell by number of bits; 20 as in the paper's figure, few so that a map fits
 ENTRY_CROPS = 8
 ENTRIES = 12  # of a page of the dictionary
-POINTS = 1000  # of a plane
+POINTS = 800  # of a plane
 TOP = 3
 _MEDOID_OF = 2000  # images of a code among which its medoid is looked for
 
@@ -58,11 +57,10 @@ class SubcodeService:
         cells, margins = cells_of(gallery, bits), margins_of(gallery, bits)
         texts = [format(value, f"0{len(axes)}b") for value in range(2 ** len(axes))]
         patterns = [_pattern(size, axes, text) for text in texts]
-        n_crops = CROPS if len(axes) <= 2 else MAP_CROPS
         rows = _rows_of_cells(cells, len(texts))
         counted = _Counts(gallery, cells, len(texts))
         found = tuple(
-            counted.cell(i, texts[i], patterns[i], self._crops(gallery, concept, rows[i], margins, n_crops))
+            counted.cell(i, texts[i], patterns[i], self._crops(gallery, concept, rows[i], margins, CROPS[len(axes)]))
             for i in range(len(texts))
         )
         query = self._explain.code_logits(checkpoint, visitor, image)[list(bits)] > 0
@@ -118,7 +116,7 @@ class SubcodeService:
         return book
 
     def _crops(self, gallery: Gallery, concept: int, rows: np.ndarray, margins: np.ndarray, n: int) -> tuple[Crop, ...]:
-        best = rows[representatives(gallery.labels[rows], margins[rows], n)]
+        best = representatives(rows, gallery.labels, margins, n)
         return tuple(_crop(gallery, concept, int(row), float(margins[row])) for row in best)
 
     def _entry_crops(self, gallery: Gallery, concept: int, rows: np.ndarray) -> tuple[Crop, ...]:
@@ -129,7 +127,7 @@ class SubcodeService:
         logits = gallery.code_logits[some, part]  # (n, K/M)
         margins = np.abs(logits).min(axis=1)
         medoid = int(np.square(logits - logits.mean(axis=0)).sum(axis=1).argmin())
-        best = representatives(gallery.labels[some], margins, ENTRY_CROPS)
+        best = representatives(np.arange(len(some)), gallery.labels[some], margins, ENTRY_CROPS)
         order = [medoid, *(i for i in best.tolist() if i != medoid)][:ENTRY_CROPS]
         return tuple(_crop(gallery, concept, int(some[i]), float(margins[i])) for i in order)
 
@@ -158,14 +156,18 @@ class _Counts:
 
 def _rows_of_cells(cells: np.ndarray, n_cells: int) -> list[np.ndarray]:
     """List the images of every cell, in order of rows; at most 16 cells."""
-    order = np.argsort(cells.astype(np.uint8), kind="stable")  # numpy sorts small numbers by counting them
+    if n_cells <= 4:
+        return [np.flatnonzero(cells == cell) for cell in range(n_cells)]
+    order = np.argsort(cells, kind="stable")  # numpy sorts numbers of 8 bits by counting them
     return np.split(order, np.cumsum(np.bincount(cells, minlength=n_cells))[:-1])
 
 
 def _cross(cells: np.ndarray, ids: np.ndarray, n_cells: int, n_names: int) -> np.ndarray:
     """Count images by cell and name: (n_cells, 1 + n_names), those without a name (id -1) in the first column."""
-    counts = np.bincount(cells * (n_names + 1) + ids + 1, minlength=n_cells * (n_names + 1))
-    return counts.reshape(n_cells, n_names + 1)
+    places = cells * np.int64(n_names + 1)
+    places += ids
+    places += 1
+    return np.bincount(places, minlength=n_cells * (n_names + 1)).reshape(n_cells, n_names + 1)
 
 
 def _top(counts: np.ndarray, names: tuple[str, ...]) -> list[tuple[Share, ...]]:

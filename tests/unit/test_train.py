@@ -11,7 +11,7 @@ from builders import tiny_classes, tiny_config, tiny_model
 
 from concepthash import feature_cache, train
 from concepthash.checkpoint import read_checkpoint
-from concepthash.config import LOSS_PRESETS, TrainConfig
+from concepthash.config import LOSS_PRESETS, BackboneConfig, TrainConfig
 from concepthash.data import read_dataset
 from concepthash.errors import CheckpointError, DataError
 from concepthash.model import ConceptHash
@@ -154,6 +154,29 @@ def test_the_command_makes_a_checkpoint_that_loads(
     assert "Limits" in (out / "card.md").read_text()
     assert train.main(arguments.split()) == 2
     assert "already holds a finished checkpoint" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("", ("patches", "raw", False, 320, 1.5, "all")),
+        ("--preset released", ("all", "sign", True, 320, 0.0, "first")),
+        ("--preset paper", ("all", "raw", False, 320, 1.0, "all")),
+        ("--preset released --center-input raw --no-prompt-generator --csd-weight 2 --cd-margin all",
+         ("all", "raw", False, 320, 2.0, "all")),
+        ("--backbone vit_base_patch32_clip_quickgelu_224.openai --reading all", ("all", "raw", False, 224, 1.5, "all")),
+        ("--image-size 96", ("patches", "raw", False, 96, 1.5, "all")),
+    ],
+)  # fmt: skip
+def test_a_preset_sets_network_and_losses_and_single_switches_go_over_it(
+    arguments: str, expected: tuple[object, ...]
+) -> None:
+    options = train._parser().parse_args(f"--data D --out O {arguments}".split())
+    model, losses, _ = train._configs(options, tiny_classes())
+    got = (model.reading, model.center_input, model.prompt_generator, model.backbone.image_size[0], losses.csd_weight)
+    assert (*got, losses.cd_margin) == expected
+    if "clip" in arguments:
+        assert model.backbone.mean != BackboneConfig().mean
 
 
 @pytest.mark.parametrize(

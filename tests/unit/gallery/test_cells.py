@@ -58,10 +58,13 @@ def test_the_code_book_counts_every_image_once_under_its_own_subcode(gallery: Ga
 def test_representatives_are_the_clearest_of_each_class_before_seconds(group: list[tuple[int, int]], n: int) -> None:
     labels = np.array([label for label, _ in group], dtype=np.int64)
     margins = np.array([margin for _, margin in group], dtype=np.float32)
+    every = np.arange(len(group))
     order = sorted(range(len(group)), key=lambda i: (-margins[i], i))
     first = [i for at, i in enumerate(order) if labels[i] not in labels[order[:at]]]
     expected = (first + [i for i in order if i not in first])[:n]
-    assert representatives(labels, margins, n).tolist() == expected
+    assert representatives(every, labels, margins, n).tolist() == expected
+    odd = representatives(2 * every + 1, np.repeat(labels, 2), np.repeat(margins, 2), n)  # a group within more images
+    assert odd.tolist() == [2 * i + 1 for i in expected]
 
 
 def test_the_telling_bits_are_the_pair_with_the_largest_joint_entropy() -> None:
