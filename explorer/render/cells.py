@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ..subcode_records import CellGrid, Crop, Dictionary, Share, SubcodeCell
-from .markup import action, count, icon, percent, pressed, text, thumbnail_url
+from .markup import action, count, pager, percent, pressed, text, thumbnail_url
 
 __all__ = ["GRAY", "cell_order", "cells_page", "dictionary_page"]
 
@@ -42,7 +42,8 @@ def dictionary_page(book: Dictionary, asked: str) -> str:
     possible = f" of {2**book.n_bits:,} possible ones" if book.n_bits <= 16 else ""
     once = f"; {count(book.n_once)} by one image only" if book.n_once else ""
     lead = f"{count(book.n_used, 'code')}{possible} used{once}. The most common first."
-    return f'<p class="ch-muted">{lead}</p><ol class="ch-book">{cards}</ol>{_pager(book)}'
+    pages = pager("codes", book.page, book.n_pages, "Pages of the dictionary")
+    return f'<p class="ch-muted">{lead}</p><ol class="ch-book">{cards}</ol>{pages}'
 
 
 def _cell(cell: SubcodeCell, query: str, asked: str) -> str:
@@ -120,16 +121,3 @@ def _window(crop: Crop) -> str:
     x, y = crop.center or (0.5, 0.5)
     kind = "" if crop.center else ' class="is-whole"'
     return f'style="--a:{a:.3f};--b:{b:.3f};--u:{x * a:.3f};--v:{y * b:.3f}"{kind}'
-
-
-def _pager(book: Dictionary) -> str:
-    if book.n_pages < 2:
-        return ""
-    back, on = book.page - 1, book.page + 1
-    return (
-        '<nav class="ch-pager" aria-label="Pages of the dictionary">'
-        f'<button type="button" class="ch-button" {action("codes", page=back)} {"disabled" if back < 0 else ""}>'
-        f"{icon('left')}Previous</button><span>{book.page + 1:,} / {book.n_pages:,}</span>"
-        f'<button type="button" class="ch-button" {action("codes", page=on)} '
-        f"{'disabled' if on >= book.n_pages else ''}>Next{icon('right')}</button></nav>"
-    )

@@ -4,7 +4,7 @@ from ..records import BitCell, BitView, Center, ConceptView
 from .markup import action, count, icon, percent, pressed, text
 from .palette import badge, color_style
 
-__all__ = ["bit_cells", "center_bars", "concept_card"]
+__all__ = ["FULL_MARGIN", "bit_cells", "center_bars", "concept_card"]
 
 FULL_MARGIN = 1.5  # a value this far from 0 fills the bar below its bit
 

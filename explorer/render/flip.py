@@ -2,6 +2,7 @@
 
 from ..records import Match
 from ..subcode_records import Flip
+from .concept_card import FULL_MARGIN
 from .markup import action, count, icon, pressed, text, thumbnail_url
 from .palette import badge, color_style
 
@@ -34,7 +35,8 @@ def _bit(bit: int, value: float, is_turned: bool, is_tab_stop: bool) -> str:
     mark = '<i aria-hidden="true">↺</i>' if is_turned else ""
     return (
         f'<button type="button" class="ch-bit {classes}" {pressed(is_turned)} tabindex="{0 if is_tab_stop else -1}" '
-        f'title="{label}" aria-label="{label}" {action("flip", bit=bit)}>{digit}{mark}</button>'
+        f'style="--margin:{min(abs(value) / FULL_MARGIN, 1):.2f}" title="{label}" aria-label="{label}" '
+        f"{action('flip', bit=bit)}>{digit}{mark}</button>"
     )
 
 

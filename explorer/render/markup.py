@@ -6,7 +6,7 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-__all__ = ["action", "count", "icon", "notice", "percent", "pressed", "text", "thumbnail_url"]
+__all__ = ["action", "count", "icon", "notice", "pager", "percent", "pressed", "text", "thumbnail_url"]
 
 _ICONS = {
     "shuffle": "M3 7h3.5c4 0 5 10 9.5 10H21m-3-3 3 3-3 3"
@@ -54,6 +54,20 @@ def icon(name: str) -> str:
 def notice(message: str, kind: str = "problem") -> str:
     """Return a message shown in place of what could not be done."""
     return f'<div class="ch-notice is-{text(kind)}" role="status"><p>{text(message)}</p></div>'
+
+
+def pager(do: str, page: int, n_pages: int, label: str) -> str:
+    """Return buttons to the page before and after, which send ``do``; nothing where there is only one page."""
+    if n_pages < 2:
+        return ""
+    back, on = page - 1, page + 1
+    return (
+        f'<nav class="ch-pager" aria-label="{text(label)}">'
+        f'<button type="button" class="ch-button" {action(do, page=back)} {"disabled" if back < 0 else ""}>'
+        f"{icon('left')}Previous</button><span>{count(page + 1)} / {count(n_pages)}</span>"
+        f'<button type="button" class="ch-button" {action(do, page=on)} '
+        f"{'disabled' if on >= n_pages else ''}>Next{icon('right')}</button></nav>"
+    )
 
 
 def count(number: int, noun: str = "") -> str:

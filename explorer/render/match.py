@@ -1,7 +1,7 @@
 """The Match tab: the question on the left, its answers with their base rate on the right."""
 
 from ..records import Chip, Match, MatchResult, ModelInfo, Relaxation
-from .markup import action, count, icon, percent, text, thumbnail_url
+from .markup import action, count, pager, percent, text, thumbnail_url
 from .palette import color_style
 from .question import question_panel
 from .selection import selection_words
@@ -41,7 +41,8 @@ def results_panel(result: MatchResult, names: tuple[str, ...], agree: tuple[int,
     if result.matches:
         cards = "".join(_card(match, names, agree) for match in result.matches)
         more = f'<div class="ch-more"><p>For more matches:</p><ul>{offers}</ul></div>' if offers else ""
-        body = f'<ul class="ch-grid">{cards}</ul>{_pager(result)}{more}'
+        pages = pager("page", result.page, result.n_pages, "Pages of matches")
+        body = f'<ul class="ch-grid">{cards}</ul>{pages}{more}'
     else:
         body = _empty(result, names, agree, bool(part), offers)
     return f'<section class="ch-results" aria-label="Matches">{head}{body}</section>'
@@ -116,16 +117,3 @@ def _offer(relaxation: Relaxation) -> str:
 
 def _matches(number: int) -> str:
     return f"{count(number)} match{'' if number == 1 else 'es'}"
-
-
-def _pager(result: MatchResult) -> str:
-    if result.n_pages < 2:
-        return ""
-    back, on = result.page - 1, result.page + 1
-    return (
-        '<nav class="ch-pager" aria-label="Pages of matches">'
-        f'<button type="button" class="ch-button" {action("page", page=back)} {"disabled" if back < 0 else ""}>'
-        f"{icon('left')}Previous</button><span>{result.page + 1} / {result.n_pages}</span>"
-        f'<button type="button" class="ch-button" {action("page", page=on)} '
-        f"{'disabled' if on >= result.n_pages else ''}>Next{icon('right')}</button></nav>"
-    )

@@ -161,5 +161,8 @@ def test_axe_finds_nothing_serious_on_the_tab(
 
 def test_a_phone_shows_the_cells_without_scrolling_sideways(subcodes: Page) -> None:
     subcodes.set_viewport_size({"width": 390, "height": 844})
+    assert subcodes.evaluate("document.documentElement.scrollWidth") <= 390
+    tops = subcodes.evaluate("[...document.querySelectorAll('.ch-cellbox')].map((cell) => cell.offsetTop)")
+    assert len(set(tops[:4])) == 1 and tops[4] > tops[3], "a row of the map was broken, so that neighbors are none"
     show_quadrants(subcodes)
     assert subcodes.evaluate("document.documentElement.scrollWidth") <= 390
