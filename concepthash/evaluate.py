@@ -15,6 +15,7 @@ from .codes import binarize, hamming, pack_words
 from .data import ImageTable, read_dataset, read_image, read_part_mask
 from .encoder import Encoder
 from .errors import ConceptHashError, DataError
+from .keypoints import KEYPOINT_PARTS, RADIUS, keypoint_figures, part_columns, score_parts
 from .localization import concept_overlap, peaks_in_boxes
 from .metrics import (
     bit_balance,
@@ -28,6 +29,15 @@ from .parts import attribute_agreement, part_figures
 
 __all__ = ["concept_figures", "evaluate", "main", "retrieval_figures"]
 
+_KEYPOINTS_ARE = (
+    "Where the data has boxes and key-points of birds, keypoint_table holds, a row a concept and a column one of "
+    f"keypoint_parts, the share of the concept's map within {RADIUS:g} box diagonals of a visible key-point of the "
+    "part, and keypoint_pointing the share of images in which the map peaks there, both over the images that show it; "
+    "each has an _interval, [low, high], of 95 % from 1,000 resamples of the images. keypoint_chance is what a random "
+    "point inside the box scores in either, keypoint_middle how often the middle of the box is "
+    "there, keypoint_images how many images show the part."
+)
+
 
 def evaluate(
     encoder: Encoder, table: ImageTable, settings: MapSettings = MapSettings(), *, batch_size: int = 32
@@ -39,8 +49,9 @@ def evaluate(
     dict
         ``map`` (tie-averaged), ``map_topk``, ``precision_at_10``, ``map_per_concept``, ``accuracy`` (nearest class
         center by cosine), ``bit_balance``, ``concept_overlap``, and, where the data set has boxes,
-        ``concept_on_object`` and its minimum; all in [0, 1]. Where it has masks of parts also `part_figures` and
-        ``match_attribute_agreement``, see `attribute_agreement`.
+        ``concept_on_object`` and its minimum; all in [0, 1]. Where it has boxes and key-points of birds also
+        `keypoint_figures`. Where it has masks of parts also `part_figures` and ``match_attribute_agreement``, see
+        `attribute_agreement`.
 
     Raises
     ------
@@ -66,6 +77,10 @@ def evaluate(
     figures["accuracy"] = float((cosine.argmax(axis=1) == labels[queries]).mean())
     boxes = None if table.boxes is None else table.boxes[queries]
     figures |= concept_figures(maps, np.array(sizes), boxes)
+    if boxes is not None and table.keypoints is not None and part_columns(table.keypoint_names).any():
+        figures |= keypoint_figures(
+            score_parts(maps, np.array(sizes), boxes, table.keypoints[queries], table.keypoint_names)
+        )
     if table.mask_paths is not None:
         figures |= part_figures(maps, [read_part_mask(table, row) for row in queries], table.part_names)
         figures["match_attribute_agreement"] = attribute_agreement(
@@ -126,7 +141,7 @@ def _batches(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; 0 when it worked, 2 with one sentence on standard error when it could not."""
-    parser = argparse.ArgumentParser(prog="python -m concepthash.evaluate", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m concepthash.evaluate", description=f"{__doc__} {_KEYPOINTS_ARE}")
     parser.add_argument("--checkpoint", required=True, help="checkpoint folder")
     parser.add_argument("--data", required=True, help="data set with a train and a test split")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
@@ -140,6 +155,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     figures = {"checkpoint": encoder.checkpoint.name, "maps": options.maps} | figures
+    if "keypoint_table" in figures:
+        figures["keypoint_parts"] = list(KEYPOINT_PARTS)
     if options.json:
         print(json.dumps(figures))
     else:

@@ -1,4 +1,4 @@
-"""Read a folder of images, one folder a class, and choose the reader for any data set folder."""
+"""Read a folder of images, one folder a class."""
 
 import logging
 import os
@@ -7,41 +7,14 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from ..errors import DataError
-from .aviary import is_aviary_layout, read_aviary
-from .cub import is_cub_layout, read_cub
 from .images import IMAGE_SUFFIXES, quoted_name
 from .table import ImageTable, family_of
 
-__all__ = ["read_dataset", "read_image_folder"]
+__all__ = ["existing_folder", "read_image_folder"]
 
 _log = logging.getLogger(__name__)
 _UNLABELED = "unlabeled"
 _SPLITS = frozenset({"train", "test", "val", "valid", "validation"})
-
-
-def read_dataset(root: str | Path) -> ImageTable:
-    """Read a data set folder: the CUB-200-2011 layout or an aviary where its lists are there, else a folder of images.
-
-    Parameters
-    ----------
-    root
-        The folder, or the one in which the archive ``CUB_200_2011`` was unpacked.
-
-    Returns
-    -------
-    ImageTable
-        What `read_cub`, `read_aviary` or `read_image_folder` gives.
-
-    Raises
-    ------
-    DataError
-        If the folder is missing, is a file, or holds no images.
-    """
-    root = _existing_folder(root)
-    for candidate in (root, root / "CUB_200_2011"):
-        if is_cub_layout(candidate):
-            return read_cub(candidate)
-    return read_aviary(root) if is_aviary_layout(root) else read_image_folder(root)
 
 
 def read_image_folder(root: Path) -> ImageTable:
@@ -66,7 +39,7 @@ def read_image_folder(root: Path) -> ImageTable:
     DataError
         If the folder is missing, is a file, or holds no file that is named like an image.
     """
-    root = _existing_folder(root)
+    root = existing_folder(root)
     files = _image_files(root, root, frozenset())
     if not files:
         raise DataError(
@@ -89,7 +62,14 @@ def read_image_folder(root: Path) -> ImageTable:
     )
 
 
-def _existing_folder(root: str | Path) -> Path:
+def existing_folder(root: str | Path) -> Path:
+    """Give the absolute path of a folder.
+
+    Raises
+    ------
+    DataError
+        If it is missing, or a file.
+    """
     path = Path(root).expanduser()
     if path.is_dir():
         return path.resolve()

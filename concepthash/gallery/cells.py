@@ -78,12 +78,12 @@ def representatives(rows: np.ndarray, labels: np.ndarray, margins: np.ndarray, n
     while n_looked < len(rows):
         floor = np.partition(clear, len(rows) - n_looked)[len(rows) - n_looked]
         order = _by_margin(rows[clear >= floor], margins)
-        first = np.unique(labels[order], return_index=True)[1]
-        if len(first) >= n:
-            return order[np.sort(first)[:n]]
+        first = _first_of_each(labels[order], n)
+        if len(first) == n:
+            return order[first]
         n_looked *= 8
     order = _by_margin(rows, margins)
-    first = np.sort(np.unique(labels[order], return_index=True)[1])
+    first = _first_of_each(labels[order], n)
     others = np.delete(order, first)
     return np.concatenate([order[first], others])[:n]
 
@@ -163,6 +163,16 @@ def _subcode_keys(gallery: Gallery, part: slice) -> np.ndarray:
         return own.view([("", own.dtype)] * own.shape[1])[:, 0]
     shift, size = part.start % _WORD_BITS, part.stop - part.start
     return (own[:, 0] >> shift) & ((1 << size) - 1) if size < _WORD_BITS else own[:, 0]
+
+
+def _first_of_each(labels: np.ndarray, n: int) -> list[int]:
+    """Positions of the first image of each class, at most n of them; stops as soon as it has them."""
+    seen: dict[int, int] = {}
+    for position, label in enumerate(labels.tolist()):
+        if len(seen) == n:
+            break
+        seen.setdefault(label, position)
+    return list(seen.values())
 
 
 def _by_margin(rows: np.ndarray, margins: np.ndarray) -> np.ndarray:

@@ -30,8 +30,9 @@ def cells_page(grid: CellGrid, asked: str, layout: str) -> str:
     """Show all cells; ``asked`` is the pattern that the gallery is narrowed to in this concept."""
     by_text = {cell.text: cell for cell in grid.cells}
     rows = cell_order(len(grid.bits), layout)
-    body = "".join(_cell(by_text[name], grid.query, asked) for row in rows for name in row)
-    kind = "is-map" if len(grid.bits) > 2 else "is-quadrants"
+    is_map = len(grid.bits) > 2
+    body = "".join(_cell(by_text[name], grid.query, asked, is_map) for row in rows for name in row)
+    kind = "is-map" if is_map else "is-quadrants"
     style = f"--columns:{len(rows[0])}"
     return f'<div class="ch-cells {kind}" style="{style}">{body}</div>'
 
@@ -46,14 +47,14 @@ def dictionary_page(book: Dictionary, asked: str) -> str:
     return f'<p class="ch-muted">{lead}</p><ol class="ch-book">{cards}</ol>{pages}'
 
 
-def _cell(cell: SubcodeCell, query: str, asked: str) -> str:
+def _cell(cell: SubcodeCell, query: str, asked: str, is_small: bool) -> str:
     here = '<span class="ch-here">image in hand</span>' if cell.text == query else ""
     classes = "ch-cellbox" + (" is-here" if here else "") + ("" if cell.n else " is-unused")
     if not cell.n:
         body = '<p class="ch-unused">unused</p>'
     else:
         crops = "".join(_crop(crop) for crop in cell.crops)
-        body = f'<ul class="ch-crops">{crops}</ul>{_facts(cell)}'
+        body = f'<ul class="ch-crops">{crops}</ul>{_facts(cell, is_small)}'
     return (
         f'<section class="{classes}" aria-label="Code {text(cell.text)}"><header>{_cell_button(cell, asked)}{here}'
         f"</header>{body}</section>"
@@ -81,14 +82,15 @@ def _cell_button(cell: SubcodeCell, asked: str) -> str:
     )
 
 
-def _facts(cell: SubcodeCell) -> str:
+def _facts(cell: SubcodeCell, is_small: bool = False) -> str:
     known = sum(share.n for share in cell.classes)
     if not known:
         return '<p class="ch-cellfacts">classes unknown</p>'
     families = f"<dt>Families</dt><dd>{_shares(cell.families)}</dd>" if cell.families else ""
+    classes = "" if is_small and families else f"<dt>Classes</dt><dd>{_shares(cell.classes)}</dd>"
     top = cell.classes[0].name
     return (
-        f'<dl class="ch-cellfacts">{families}<dt>Classes</dt><dd>{_shares(cell.classes)}</dd>'
+        f'<dl class="ch-cellfacts">{families}{classes}'
         f'<dt title="Entropy of the classes: 0 = one class, 1 = as mixed as two, 2 = as four">Entropy</dt>'
         f'<dd class="ch-num">{cell.entropy:.1f} bits; {percent_of(cell.purity)} are {text(top)}</dd></dl>'
     )

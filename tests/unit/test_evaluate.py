@@ -21,6 +21,7 @@ def test_evaluate_prints_every_figure(
     assert main(["--checkpoint", str(checkpoint.path), "--data", str(cub_folder), "--device", "cpu", "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert figures["n_gallery"] == figures["n_queries"] == 15
+    assert not [name for name in figures if name.startswith("keypoint")]
     assert len(figures["map_per_concept"]) == len(figures["concept_on_object"]) == 2
     assert figures["concept_on_object_min"] == min(figures["concept_on_object"])
     for name in (
@@ -33,6 +34,29 @@ def test_evaluate_prints_every_figure(
         "subcode_redundancy",
     ):
         assert 0 <= figures[name] <= 1
+
+
+def add_key_points(folder: Path) -> None:
+    """A beak and two legs for every picture of 80 x 60 pixels; the left leg never shows."""
+    (folder / "parts").mkdir()
+    (folder / "parts" / "parts.txt").write_text("1 beak\n2 left leg\n3 right leg\n")
+    rows = [f"{i} 1 20.0 20.0 1\n{i} 2 0.0 0.0 0\n{i} 3 40.0 45.0 {i % 2}\n" for i in range(1, 31)]
+    (folder / "parts" / "part_locs.txt").write_text("".join(rows))
+
+
+def test_evaluate_prints_how_near_concepts_come_to_key_points(
+    checkpoint: Checkpoint, cub_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_key_points(cub_folder)
+    assert main(["--checkpoint", str(checkpoint.path), "--data", str(cub_folder), "--device", "cpu", "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["keypoint_parts"] == ["head", "body", "wing", "tail", "leg"]
+    assert figures["keypoint_images"] == [15, 0, 0, 0, 7]
+    for name in ("keypoint_table", "keypoint_pointing"):
+        for row, bounds in zip(figures[name], figures[f"{name}_interval"], strict=True):
+            assert row[1:4] == [None] * 3 and bounds[1:4] == [[None, None]] * 3
+            assert all(0 <= bounds[part][0] <= row[part] <= bounds[part][1] <= 1 for part in (0, 4))
+    assert figures["keypoint_chance"][0] == pytest.approx(np.pi * 0.01 * (60**2 + 40**2) / 2400, rel=0.05)
 
 
 def test_figures_do_not_depend_on_the_batch_size(checkpoint: Checkpoint, cub_folder: Path) -> None:

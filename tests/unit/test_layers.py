@@ -56,7 +56,9 @@ ALLOWED = {  # module or package -> what it may import of ours
 }
 RANKS = [  # concepthash: a module imports from the ranks above it or its own
     {"errors", "config", "codes", "attention_centers", "concept_names", "data", "files", "localization", "metrics"}
-    | {"backbone_config", "official_file", "official_layout"},
+    | {"keypoints"}
+    | {"backbone_config", "official_file", "official_layout"}
+    | {"download_sources", "fetch", "unpack", "verify"},
     {"center_maps"},
     {"center_measures"},
     {"adapters", "backbones", "concept_tokens", "hash_head", "language", "stems"},
@@ -64,7 +66,7 @@ RANKS = [  # concepthash: a module imports from the ranks above it or its own
     {"attribution", "losses", "checkpoint", "official_model"},
     {"encoder", "card", "parts", "center_sets"},
     {"feature_cache", "gallery", "trainer"},
-    {"centers", "encode", "evaluate", "import_official"},
+    {"centers", "download", "encode", "evaluate", "import_official"},
     {"train"},
 ]
 SOURCES = [*sorted(p for folder in ("concepthash", "explorer") for p in (ROOT / folder).rglob("*.py")), ROOT / "app.py"]
