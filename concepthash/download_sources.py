@@ -65,8 +65,8 @@ SOURCES = {
     "cub200": Source(
         "Caltech-UCSD Birds-200-2011 (1.2 GB)",
         "https://www.vision.caltech.edu/datasets/cub_200_2011/",
-        "no license is known to this project, and its photos belong to their photographers: use it for non-commercial "
-        "research, after a look at that page; cite Wah et al., The Caltech-UCSD Birds-200-2011 Dataset, "
+        "No license for it is known to this project, and its photos belong to their photographers: use it for "
+        "non-commercial research, after a look at that page; cite Wah et al., The Caltech-UCSD Birds-200-2011 Dataset, "
         "CNS-TR-2011-001.",
         (
             Archive(
@@ -79,8 +79,8 @@ SOURCES = {
     "cars196": Source(
         "Stanford Cars (2.0 GB)",
         "https://ai.stanford.edu/~jkrause/cars/car_dataset.html",
-        "The archives name no license, and their photos belong to their photographers: use them for non-commercial "
-        "research; cite Krause et al., 3D Object Representations for Fine-Grained Categorization, "
+        "No license for them is known to this project, and their photos belong to their photographers: use them for "
+        "non-commercial research; cite Krause et al., 3D Object Representations for Fine-Grained Categorization, "
         "3DRR 2013. The authors' server has answered 404 since 2023; copies of the archives from elsewhere are "
         "checked against the same checksums.",
         (
