@@ -62,7 +62,7 @@ def is_link(query: str) -> bool:
 
 
 def missing_of(session: Session) -> str:
-    """Say what a visitor would miss in a link to this session; empty where nothing is missing."""
+    """Say what a visitor would miss in a link to what is selected; empty where nothing is missing."""
     words = ["your uploaded image"] if session.image.startswith(UPLOAD_PREFIX) else []
     return " and ".join(words + (["the chosen classes"] if len(session.classes) > MAX_CLASSES else []))
 
