@@ -92,7 +92,8 @@ class Flip:
     """What the image in hand finds as it is and with some bits turned over.
 
     ``nearest`` is the real image with exactly the turned sub-code that differs least elsewhere, None where the gallery
-    has none; its other concepts' chips say whether it differs in that concept only.
+    has none; its other concepts' chips say whether it differs in that concept only. ``n_with_code`` counts the images
+    with that sub-code. None and 0 while nothing is turned.
     """
 
     concept: int

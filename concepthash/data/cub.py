@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import DataError
 from .images import quoted_name
+from .lists import missing_files
 from .table import ImageTable, family_of
 
 __all__ = ["is_cub_layout", "read_cub"]
@@ -56,13 +57,7 @@ def read_cub(root: Path) -> ImageTable:
         If a file is missing or malformed, or no listed image is there.
     """
     root = Path(root).resolve()
-    missing = [name for name in _REQUIRED if not (root / name).is_file()]
-    missing += [] if (root / "images").is_dir() else ["images/"]
-    if missing:
-        raise DataError(
-            f"{quoted_name(root)} is not a complete CUB-200-2011 layout, since it has no {', '.join(missing)}; "
-            "unpack the data set again, or give a folder of images."
-        )
+    missing_files(root, (*_REQUIRED, "images/"), "CUB-200-2011")
     numbers, image_ids = _present_images(root)
     class_numbers = _per_image(root / "image_class_labels.txt", numbers, 1)[:, 0]
     used, labels = np.unique(class_numbers, return_inverse=True)

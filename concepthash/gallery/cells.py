@@ -101,10 +101,10 @@ def telling_bits(gallery: Gallery, concept: int) -> tuple[int, int]:
     QueryError
         If the sub-code has only one bit.
     """
-    size = gallery.n_bits // gallery.n_concepts
+    size = gallery.bits_per_concept
     if size < 2:
         raise QueryError("A sub-code of one bit has no two bits to choose; look at both of its values instead.")
-    bits = (gallery.code_logits[:, concept * size : (concept + 1) * size] > 0).astype(np.float32)  # (N, size)
+    bits = (gallery.code_logits[:, gallery.bits_of(concept)] > 0).astype(np.float32)  # (N, size)
     n, ones, both = len(bits), bits.sum(axis=0), bits.T @ bits  # both: (size, size)
     counts = np.stack([both, ones[:, None] - both, ones[None] - both, n - ones[:, None] - ones[None] + both])
     shares = counts / max(n, 1)  # (4, size, size)
@@ -135,10 +135,11 @@ class CodeBook:
 
 def code_book(gallery: Gallery, concept: int) -> CodeBook:
     """List the sub-codes of one concept that a gallery uses."""
-    size = gallery.n_bits // gallery.n_concepts
-    part = slice(concept * size, (concept + 1) * size)
+    part = gallery.bits_of(concept)
     keys = _subcode_keys(gallery, part)
-    if size <= _COUNTED and keys.dtype == np.int64 and len(keys):  # few enough to be counted, which beats sorting
+    if (
+        gallery.bits_per_concept <= _COUNTED and keys.dtype == np.int64 and len(keys)
+    ):  # few enough to be counted, which beats sorting
         every = np.bincount(keys)
         kinds, counts = np.flatnonzero(every), every[every > 0]
         first = np.empty(len(every), dtype=np.int64)

@@ -72,6 +72,15 @@ class Gallery:
         """Count the images."""
         return len(self.image_ids)
 
+    @property
+    def bits_per_concept(self) -> int:
+        """Length K/M of one sub-code."""
+        return self.n_bits // self.n_concepts
+
+    def bits_of(self, concept: int) -> slice:
+        """Return where in the code the sub-code of a concept stands."""
+        return slice(concept * self.bits_per_concept, (concept + 1) * self.bits_per_concept)
+
     def thumbnail_path(self, row: int) -> Path:
         """Return the path of what is shown of a row: a JPEG, PNG or WebP, longer side at most 256 pixels."""
         return Path(self.thumbnail_name(row))

@@ -103,7 +103,7 @@ def _satisfies_rules(distances: np.ndarray, gallery: Gallery, query: Query) -> n
     agrees = np.ones(len(distances), dtype=bool)
     for concept, rule in enumerate(query.rules):
         if rule.agree != "ignore":
-            agrees &= distances[:, concept] <= rule.max_distance(gallery.n_bits // gallery.n_concepts)
+            agrees &= distances[:, concept] <= rule.max_distance(gallery.bits_per_concept)
     return agrees
 
 

@@ -82,7 +82,7 @@ def _is_among(ids: np.ndarray, names: tuple[str, ...], wanted: tuple[str, ...]) 
 
 def _follows(gallery: Gallery, patterns: tuple[str, ...]) -> np.ndarray:
     """(N,) bool: every bit that a pattern fixes is as it says."""
-    size = gallery.n_bits // gallery.n_concepts
+    size = gallery.bits_per_concept
     full = "".join(pattern or ANY * size for pattern in patterns)
     if len(patterns) != gallery.n_concepts or any(pattern and len(pattern) != size for pattern in patterns):
         raise QueryError(

@@ -29,22 +29,23 @@ class FlipService:
     def flip(self, checkpoint: str, visitor: str, image: str, concept: int, bits: tuple[int, ...]) -> Flip:
         """Compare neighbors as the image is and with those of ``bits`` turned that belong to ``concept``."""
         gallery = self._photos.shown_gallery(checkpoint).gallery
-        size = gallery.n_bits // gallery.n_concepts
-        own = tuple(range(concept * size, (concept + 1) * size))
+        own = tuple(range(gallery.n_bits)[gallery.bits_of(concept)])
         turned = tuple(bit for bit in own if bit in bits)
         logits = self._explain.code_logits(checkpoint, visitor, image)  # (K,)
         code = binarize(logits)
         other = code.copy()
         other[list(turned)] ^= True
         asked = _query(gallery, code, image)
-        with_code = _exactly(_query(gallery, other, image), concept)
-        before, exact = search(gallery, asked), search(gallery, with_code)
-        after = search(gallery, replace(asked, code=with_code.code)) if turned else before
-        return Flip(
-            concept, own, tuple(float(logits[bit]) for bit in own), turned,
-            matches_of(gallery, before), matches_of(gallery, after),
-            _first(matches_of(gallery, exact)) if turned else None, exact.n_matching, subcode_text(other[list(own)]),
-        )  # fmt: skip
+        before = after = matches_of(gallery, search(gallery, asked))
+        nearest, n_with_code = None, 0
+        if turned:  # the page shows this part with nothing turned most of the time
+            turned_query = _query(gallery, other, image)
+            after = matches_of(gallery, search(gallery, turned_query))
+            exact = search(gallery, _exactly(turned_query, concept))
+            nearest, n_with_code = _first(matches_of(gallery, exact)), exact.n_matching
+        values = tuple(float(logits[bit]) for bit in own)
+        code_text = subcode_text(other[list(own)])
+        return Flip(concept, own, values, turned, before, after, nearest, n_with_code, code_text)
 
 
 def _query(gallery: Gallery, code: np.ndarray, image: str) -> Query:

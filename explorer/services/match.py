@@ -84,7 +84,7 @@ def _rule(radius: int, weight: float) -> ConceptRule:
 
 def matches_of(gallery: Gallery, found: Matches) -> tuple[Match, ...]:
     """Describe the rows that a search found."""
-    size = gallery.n_bits // gallery.n_concepts
+    size = gallery.bits_per_concept
     return tuple(
         Match(
             thumbnail(gallery, int(row)),
@@ -102,7 +102,7 @@ def _relaxations(
 ) -> tuple[Relaxation, ...]:
     """Find the tightest looser questions that have answers: other radius, one concept less, no filter."""
     found = []
-    size = gallery.n_bits // gallery.n_concepts
+    size = gallery.bits_per_concept
     asked = [m for m, radius in enumerate(agree) if radius >= 0]
     for extra in range(1, size + 1) if asked else ():
         looser = tuple(min(r + extra, size) if r >= 0 else r for r in agree)

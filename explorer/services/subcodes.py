@@ -29,13 +29,12 @@ class SubcodeService:
 
     def __init__(self, photos: PhotoService, explain: ExplainService) -> None:
         self._photos, self._explain = photos, explain
-        self._books = AnswerCache(size=32)
-        self._axes = AnswerCache(size=64)
+        self._kept = AnswerCache(size=64)  # code books and choices of two bits
 
     def axes(self, checkpoint: str, concept: int, chosen: tuple[int, ...] = ()) -> tuple[int, ...]:
         """Return the bits of the sub-code that span its cells, counted from 0 within it: chosen, all, or two."""
         gallery, concept = self._gallery(checkpoint, concept)
-        size = gallery.n_bits // gallery.n_concepts
+        size = gallery.bits_per_concept
         if len(set(chosen)) == 2 and all(0 <= bit < size for bit in chosen):
             return chosen
         if size <= MAP_BITS:
@@ -45,14 +44,14 @@ class SubcodeService:
     def telling(self, checkpoint: str, concept: int) -> tuple[int, int]:
         """Return the two bits of a sub-code that split the gallery most evenly, counted from 0 within it."""
         gallery, concept = self._gallery(checkpoint, concept)
-        key = (gallery.path, gallery.created, concept)
-        pair: tuple[int, int] = self._axes.get(key, lambda: telling_bits(gallery, concept))
+        key = ("bits", gallery.path, gallery.created, concept)
+        pair: tuple[int, int] = self._kept.get(key, lambda: telling_bits(gallery, concept))
         return pair
 
     def grid(self, checkpoint: str, visitor: str, image: str, concept: int, axes: tuple[int, ...]) -> CellGrid:
         """Return the cells that the bits ``axes`` of a concept's sub-code make."""
         gallery, concept = self._gallery(checkpoint, concept)
-        size = gallery.n_bits // gallery.n_concepts
+        size = gallery.bits_per_concept
         bits = tuple(concept * size + axis for axis in axes)
         cells, margins = cells_of(gallery, bits), margins_of(gallery, bits)
         texts = [format(value, f"0{len(axes)}b") for value in range(2 ** len(axes))]
@@ -66,14 +65,12 @@ class SubcodeService:
         query = self._explain.code_logits(checkpoint, visitor, image)[list(bits)] > 0
         return CellGrid(concept, bits, found, len(gallery), subcode_text(query))
 
-    def plane(self, checkpoint: str, visitor: str, image: str, concept: int, axes: tuple[int, ...]) -> Plane:
+    def plane(self, checkpoint: str, visitor: str, image: str, concept: int, axes: tuple[int, int]) -> Plane:
         """Return images at their values of two bits before the sign; of a large gallery, every so many-th image."""
         gallery, concept = self._gallery(checkpoint, concept)
-        size = gallery.n_bits // gallery.n_concepts
-        if size < 2:
+        if gallery.bits_per_concept < 2:
             raise QueryError("A sub-code of one bit spans no plane; look at its two cells instead.")
-        pair = axes if len(axes) == 2 else self.telling(checkpoint, concept)
-        first, second = (concept * size + axis for axis in pair)
+        first, second = (concept * gallery.bits_per_concept + axis for axis in axes)
         rows = np.unique(np.linspace(0, len(gallery) - 1, min(POINTS, len(gallery))).astype(np.int64))
         names = [class_of(gallery, row) for row in rows.tolist()]
         logits = self._explain.code_logits(checkpoint, visitor, image)
@@ -92,7 +89,7 @@ class SubcodeService:
         """Return one page of the sub-codes that the gallery uses, each with its medoid first among its crops."""
         gallery, concept = self._gallery(checkpoint, concept)
         book = self._book(gallery, concept)
-        size, n_used = gallery.n_bits // gallery.n_concepts, len(book.codes)
+        n_used = len(book.codes)
         n_pages = max(1, -(-n_used // ENTRIES))
         page = min(max(page, 0), n_pages - 1)
         first, last = page * ENTRIES, min((page + 1) * ENTRIES, n_used)
@@ -102,17 +99,19 @@ class SubcodeService:
         for i in range(last - first):
             code, rows = subcode_text(book.codes[first + i]), shown[book.ranks[shown] == first + i]
             entries.append(counted.cell(i, code, code, self._entry_crops(gallery, concept, rows)))
-        bits = slice(concept * size, (concept + 1) * size)
-        query = subcode_text(self._explain.code_logits(checkpoint, visitor, image)[bits] > 0)
+        own = self._explain.code_logits(checkpoint, visitor, image)[gallery.bits_of(concept)]
         n_once = int((book.counts == 1).sum())
-        return Dictionary(concept, tuple(entries), n_used, size, n_once, page, n_pages, query)
+        return Dictionary(
+            concept, tuple(entries), n_used, gallery.bits_per_concept, n_once, page, n_pages, subcode_text(own > 0)
+        )
 
     def _gallery(self, checkpoint: str, concept: int) -> tuple[Gallery, int]:
         gallery = self._photos.shown_gallery(checkpoint).gallery
         return gallery, min(max(concept, 0), gallery.n_concepts - 1)
 
     def _book(self, gallery: Gallery, concept: int) -> CodeBook:
-        book: CodeBook = self._books.get((gallery.path, gallery.created, concept), lambda: code_book(gallery, concept))
+        key = ("book", gallery.path, gallery.created, concept)
+        book: CodeBook = self._kept.get(key, lambda: code_book(gallery, concept))
         return book
 
     def _crops(self, gallery: Gallery, concept: int, rows: np.ndarray, margins: np.ndarray, n: int) -> tuple[Crop, ...]:
@@ -121,10 +120,8 @@ class SubcodeService:
 
     def _entry_crops(self, gallery: Gallery, concept: int, rows: np.ndarray) -> tuple[Crop, ...]:
         """Put the medoid before the clearest images: the one whose values are nearest to the mean of its code."""
-        size = gallery.n_bits // gallery.n_concepts
-        part = slice(concept * size, (concept + 1) * size)
         some = rows[:: max(1, len(rows) // _MEDOID_OF)]
-        logits = gallery.code_logits[some, part]  # (n, K/M)
+        logits = gallery.code_logits[some, gallery.bits_of(concept)]  # (n, K/M)
         margins = np.abs(logits).min(axis=1)
         medoid = int(np.square(logits - logits.mean(axis=0)).sum(axis=1).argmin())
         best = representatives(np.arange(len(some)), gallery.labels[some], margins, ENTRY_CROPS)

@@ -75,7 +75,7 @@ def act_on_subcodes(session: Session, info: ModelInfo, do: str, values: dict[str
     if do == "window":
         return session.replace(window=min(max(int(values["value"]), 15), 100))
     if do == "cell":
-        return session.with_pattern(max(session.concept, 0), info.n_concepts, str(values["pattern"]))
+        return session.with_pattern(concept_of(session, info), info.n_concepts, str(values["pattern"]))
     if do == "clear":
         return session.replace(patterns=())
     if do == "search":
@@ -99,10 +99,14 @@ def view_of(session: Session, info: ModelInfo) -> str:
     return "cells" if view == "scatter" and info.bits_per_concept < 2 else view
 
 
+def concept_of(session: Session, info: ModelInfo) -> int:
+    """Return the concept that is shown; the first where all of them are selected."""
+    return min(max(session.concept, 0), info.n_concepts - 1)
+
+
 def _content(services: Services, now: Session, visitor: str) -> tuple[str, str, str]:
     info = services.info(now.checkpoint)
-    names, view = now.names_or(info.concept_names), view_of(now, info)
-    concept = min(max(now.concept, 0), info.n_concepts - 1)
+    names, view, concept = now.names_or(info.concept_names), view_of(now, info), concept_of(now, info)
     asked = (now.checkpoint, visitor, now.image, concept)
     axes = services.subcodes.axes(now.checkpoint, concept, now.axes)
     shown: Any
@@ -133,7 +137,7 @@ def _with_axis(services: Services, now: Session, which: int, value: int) -> Sess
 
 def _exported(services: Services, now: Session, visitor: str, kind: str) -> str:
     info = services.info(now.checkpoint)
-    concept = min(max(now.concept, 0), info.n_concepts - 1)
+    concept = concept_of(now, info)
     axes = services.subcodes.axes(now.checkpoint, concept, now.axes)
     grid = services.subcodes.grid(now.checkpoint, visitor, now.image, concept, axes)
     crops = services.crops.of_grid(now.checkpoint, grid, now.window / 100)
