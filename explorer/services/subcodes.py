@@ -56,8 +56,8 @@ class SubcodeService:
         cells, margins = cells_of(gallery, bits), margins_of(gallery, bits)
         texts = [format(value, f"0{len(axes)}b") for value in range(2 ** len(axes))]
         patterns = [_pattern(size, axes, text) for text in texts]
-        rows = _rows_of_cells(cells, len(texts))
         counted = _Counts(gallery, cells, len(texts))
+        rows = _rows_of_cells(cells, counted.sizes)
         found = tuple(
             counted.cell(i, texts[i], patterns[i], self._crops(gallery, concept, rows[i], margins, CROPS[len(axes)]))
             for i in range(len(texts))
@@ -136,7 +136,7 @@ class _Counts:
         chosen = slice(None) if rows is None else rows
         classes = _cross(cells, gallery.labels[chosen], n_cells, len(gallery.class_names))
         families = _cross(cells, gallery.family_ids[chosen], n_cells, len(gallery.family_names))
-        self._sizes, self._n_gallery = classes.sum(axis=1).tolist(), max(len(gallery), 1)
+        self.sizes, self._n_gallery = classes.sum(axis=1).tolist(), max(len(gallery), 1)
         known = classes[:, 1:]  # without the unlabeled
         shares = known / np.maximum(known.sum(axis=1, keepdims=True), 1)
         self._entropies = -(shares * np.log2(np.where(shares > 0, shares, 1))).sum(axis=1) + 0.0
@@ -144,19 +144,19 @@ class _Counts:
         self._classes, self._families = _top(known, gallery.class_names), _top(families[:, 1:], gallery.family_names)
 
     def cell(self, i: int, text: str, pattern: str, crops: tuple[Crop, ...]) -> SubcodeCell:
-        n = self._sizes[i]
+        n = self.sizes[i]
         return SubcodeCell(
             text, pattern, n, n / self._n_gallery, float(self._entropies[i]), float(self._purities[i]),
             self._classes[i], self._families[i], crops,
         )  # fmt: skip
 
 
-def _rows_of_cells(cells: np.ndarray, n_cells: int) -> list[np.ndarray]:
-    """List the images of every cell, in order of rows; at most 16 cells."""
-    if n_cells <= 4:
-        return [np.flatnonzero(cells == cell) for cell in range(n_cells)]
+def _rows_of_cells(cells: np.ndarray, sizes: list[int]) -> list[np.ndarray]:
+    """List the images of every cell, in order of rows; at most 16 cells, of which it is known how many each has."""
+    if len(sizes) <= 4:
+        return [np.flatnonzero(cells == cell) for cell in range(len(sizes))]
     order = np.argsort(cells, kind="stable")  # numpy sorts numbers of 8 bits by counting them
-    return np.split(order, np.cumsum(np.bincount(cells, minlength=n_cells))[:-1])
+    return np.split(order, np.cumsum(sizes)[:-1])
 
 
 def _cross(cells: np.ndarray, ids: np.ndarray, n_cells: int, n_names: int) -> np.ndarray:
