@@ -12,12 +12,17 @@ __all__ = [
     "CLIP_STD",
     "LOSS_PRESETS",
     "MODEL_PRESETS",
+    "TRAIN_PRESETS",
+    "Augmentation",
     "BackboneConfig",
     "GroundFloor",
     "HeadConfig",
     "LossConfig",
     "ModelConfig",
+    "Optimizer",
+    "Precision",
     "Reading",
+    "Schedule",
     "TrainConfig",
     "from_dict",
 ]
@@ -29,6 +34,10 @@ GroundFloor = Literal["min", "mean"]
 Reading = Literal["all", "patches"]
 Margin = Literal["first", "all"]
 Offset = Literal["own", "shared", "none"]
+Optimizer = Literal["adamw", "sgd"]
+Schedule = Literal["step", "epoch"]
+Augmentation = Literal["crop", "trivial"]
+Precision = Literal["no", "bf16", "fp16"]
 
 
 @dataclass(frozen=True)
@@ -196,17 +205,24 @@ MODEL_PRESETS: dict[str, dict[str, Any]] = {  # what `ModelConfig` is given besi
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How a model is trained.
+    """How a model is trained; `TRAIN_PRESETS` names the settings worth having.
 
     Parameters
     ----------
     epochs, batch_size, warmup_epochs
-        Passes over the data, images a step, and epochs of linear warm-up before the cosine decay.
+        Passes over the data, images a step of the optimizer, and epochs of linear warm-up before the cosine decay.
+    accumulation_steps
+        Parts that each process computes its share of a batch in, to save memory.
     optimizer, learning_rate, weight_decay
         ``"adamw"`` or ``"sgd"`` (momentum 0.9) and its settings.
-    n_views
-        Views of each image whose stem features are cached, the first as the model will see it when used, the others
-        augmented; every epoch takes one of them at random.
+    schedule
+        Whether the learning rate changes every ``"step"``, or every ``"epoch"`` as released.
+    clip_norm
+        Largest norm of the gradient; 0 for no limit.
+    n_views, augmentation
+        Views of each image whose stem features are read, the first as the model will see it when used, the others
+        augmented; every epoch takes one of them at random. ``"crop"`` cuts, flips and tints; ``"trivial"`` flips and
+        takes one step of TrivialAugment, as released.
     plain_share
         Share of images that take the first view instead, in [0, 1].
     cutmix_share
@@ -214,8 +230,10 @@ class TrainConfig:
         have to be told by what they are, not by what stands beside them.
     feature_dropout
         Share of the stem's channels dropped in each image, in [0, 1).
-    bfloat16
-        Whether forward passes run in bfloat16, with losses in float32.
+    mixed_precision
+        ``"bf16"`` or ``"fp16"`` for forward passes in half precision, with losses in float32; ``"no"`` for float32.
+    save_steps
+        Steps between two states kept on disk; there is one at the end of every epoch, too.
     seed
         Seed of weights, views and order.
     """
@@ -223,28 +241,51 @@ class TrainConfig:
     epochs: int = 80
     batch_size: int = 32
     warmup_epochs: int = 2
-    optimizer: Literal["adamw", "sgd"] = "adamw"
+    accumulation_steps: int = 1
+    optimizer: Optimizer = "adamw"
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
+    schedule: Schedule = "step"
+    clip_norm: float = 1.0
     n_views: int = 16
+    augmentation: Augmentation = "crop"
     plain_share: float = 0.2
     cutmix_share: float = 0.5
     feature_dropout: float = 0.3
-    bfloat16: bool = False
+    mixed_precision: Precision = "no"
+    save_steps: int = 100
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_positive(self, "epochs", "batch_size", "learning_rate", "n_views")
+        check_positive(self, "epochs", "batch_size", "accumulation_steps", "learning_rate", "n_views", "save_steps")
         if self.batch_size < 2:
             raise ConfigError("batch_size is 1; batch normalization of the code needs at least 2 images a step.")
-        if self.optimizer not in ("adamw", "sgd"):
-            raise ConfigError(f"optimizer is {self.optimizer!r}; choose adamw or sgd.")
+        check_choice("optimizer", self.optimizer, Optimizer)
+        check_choice("schedule", self.schedule, Schedule)
+        check_choice("augmentation", self.augmentation, Augmentation)
+        check_choice("mixed_precision", self.mixed_precision, Precision)
         if not (0 <= self.plain_share <= 1 and 0 <= self.cutmix_share <= 1):
             raise ConfigError("plain_share and cutmix_share must be at least 0 and at most 1.")
         if not 0 <= self.feature_dropout < 1:
             raise ConfigError("feature_dropout must be at least 0 and less than 1.")
-        if self.warmup_epochs < 0 or self.weight_decay < 0:
-            raise ConfigError("warmup_epochs and weight_decay must be 0 or more.")
+        if min(self.warmup_epochs, self.weight_decay, self.clip_norm) < 0:
+            raise ConfigError("warmup_epochs, weight_decay and clip_norm must be 0 or more.")
+
+
+_RELEASED = TrainConfig(
+    epochs=100,
+    warmup_epochs=10,
+    optimizer="sgd",
+    weight_decay=5e-4,
+    schedule="epoch",
+    clip_norm=0.0,
+    augmentation="trivial",
+    plain_share=0.0,
+    cutmix_share=0.0,
+    feature_dropout=0.0,
+    seed=42,
+)
+TRAIN_PRESETS: dict[str, TrainConfig] = {"grounded": TrainConfig(), "paper": _RELEASED, "released": _RELEASED}
 
 
 def from_dict(kind: type, values: dict[str, Any]) -> Any:

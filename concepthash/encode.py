@@ -64,7 +64,8 @@ def encode_table(
     """Encode all images of a table into a gallery on disk, in the order of the table.
 
     The gallery appears at ``out`` when it is complete. Interrupted at any moment, the same call goes on behind the
-    last batch that was stored.
+    last batch that was stored. Of several processes each reads and encodes its share of the batches, and the first one
+    stores them all.
 
     Parameters
     ----------
@@ -120,33 +121,46 @@ def _encode(
     _check_outside(out, table.root)
     if thumbnails == "originals":
         check_originals(table.paths, table.root)
-    started = time.perf_counter()
-    with GalleryWriter(out, _provenance(encoder, table, out, thumbnails), overwrite=overwrite) as writer:
-        n_before = writer.n_images
-        _encode_rest(encoder, table, writer, batch_size, progress, thumbnails == "own")
-        n_encoded = writer.n_images - n_before
-        writer.finish()
+    from .devices import is_main, wait  # torch takes seconds to import, and --help should not
+
+    started, n_encoded = time.perf_counter(), 0
+    if is_main():
+        with GalleryWriter(out, _provenance(encoder, table, out, thumbnails), overwrite=overwrite) as writer:
+            n_before = writer.n_images
+            _encode_rest(encoder, table, writer, batch_size, progress, thumbnails == "own")
+            n_encoded = writer.n_images - n_before
+            writer.finish()
+    else:
+        _encode_rest(encoder, table, None, batch_size, False, thumbnails == "own")
+    wait()
     return _Run(open_gallery(out), n_encoded, time.perf_counter() - started)
 
 
 def _encode_rest(
     encoder: ImageEncoder,
     table: ImageTable,
-    writer: GalleryWriter,
+    writer: GalleryWriter | None,
     batch_size: int,
     progress: bool,
     with_thumbnails: bool,
 ) -> None:
-    n_done = writer.n_images + writer.n_skipped  # every image of the table ends up as one or the other, in order
+    """Encode in rounds of one batch a process; ``writer`` is the first process's, and stores the batches in order."""
+    from .devices import gather, n_processes, process_index
+
+    # every image of the table ends up stored or skipped, in order
+    n_done = gather(writer.n_images + writer.n_skipped if writer else 0)[0]
     height, width = encoder.checkpoint.config.backbone.image_size
-    batches = read_batches(table, n_done, batch_size, (height, width), with_thumbnails=with_thumbnails)
+    part = (process_index(), n_processes())
+    batches = read_batches(table, n_done, batch_size, (height, width), part, with_thumbnails=with_thumbnails)
     with tqdm(total=len(table), initial=n_done, desc="encode", unit="image", disable=not progress) as bar:
         for batch in batches:
             decoded = [item for item in batch if isinstance(item, Decoded)]
             skipped = [item for item in batch if isinstance(item, Skipped)]
             logits, centers = encoder.encode([item.model_input for item in decoded])  # (n, K), (n, M, 2)
-            writer.append([item.image for item in decoded], logits, centers, skipped)
-            bar.update(len(batch))
+            for stored in gather(([item.image for item in decoded], logits, centers, skipped)):
+                if writer:
+                    writer.append(*stored)
+                bar.update(len(stored[0]) + len(stored[3]))
 
 
 def _provenance(encoder: ImageEncoder, table: ImageTable, out: Path, thumbnails: str) -> Provenance:
@@ -187,12 +201,15 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Interrupted; run the same command again, it goes on where it stopped.", file=sys.stderr)
         return 130
-    _report(run, options.json)
+    from .devices import is_main
+
+    if is_main():
+        _report(run, options.json)
     return 0
 
 
 def _run(options: argparse.Namespace) -> _Run:
-    table = read_dataset(options.data)
+    table = read_dataset(options.data, options.families)
     encoder = _load_encoder(options.checkpoint, options.device, options.half)
     out, progress = Path(options.out), not options.quiet
     return _encode(encoder, table, out, options.batch_size, progress, options.overwrite, options.thumbnails)
@@ -233,7 +250,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--checkpoint", required=True, help="checkpoint folder")
     parser.add_argument("--data", required=True, help="folder of images, or a data set in the CUB layout")
     parser.add_argument("--out", required=True, help="folder of the gallery; it must not exist yet")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--families", default="", help="what makes a family: make or body of cars")
+    parser.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda or mps; `accelerate launch` starts several processes"
+    )
     parser.add_argument("--half", action="store_true", help="float16 on CUDA; codes stay what they are in float32")
     parser.add_argument("--batch-size", type=int, default=32, help="images encoded at once (32)")
     parser.add_argument(

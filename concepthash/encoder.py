@@ -13,10 +13,11 @@ from .attribution import MapSettings, bit_map, concept_maps, gradient_maps
 from .checkpoint import Checkpoint, load_model
 from .config import BackboneConfig
 from .data.transforms import resize_for_model
+from .devices import join
 from .errors import ConfigError
 from .model import ConceptHashOutput
 
-__all__ = ["EncodedImages", "Encoder", "ImageExplanation", "choose_device", "normalize_images"]
+__all__ = ["EncodedImages", "Encoder", "ImageExplanation", "normalize_images"]
 
 
 class EncodedImages(NamedTuple):
@@ -41,7 +42,7 @@ class Encoder:
     checkpoint
         From `read_checkpoint`.
     device
-        ``"auto"`` (CUDA, then Apple's MPS, then the CPU), ``"cpu"``, ``"cuda"`` or ``"mps"``.
+        ``"auto"`` (CUDA, then Apple's MPS, then the CPU), ``"cpu"``, ``"cuda"`` or ``"mps"``; see `join`.
     half
         Whether `code_logits` and `encode` may run in float16 on CUDA; elsewhere it changes nothing. Every image with
         a bit nearer to its threshold than `HALF_TOLERANCE` is encoded again in float32, so codes stay equal;
@@ -59,7 +60,7 @@ class Encoder:
 
     def __init__(self, checkpoint: Checkpoint, device: str = "auto", *, half: bool = False) -> None:
         self.checkpoint = checkpoint
-        self.device = choose_device(device)
+        self.device = join(device)
         self.half = half and self.device.type == "cuda"
         self._model = load_model(checkpoint, self.device)
         self._lock = threading.Lock()
@@ -166,22 +167,3 @@ def normalize_images(images: Tensor, config: BackboneConfig) -> Tensor:
     """RGB uint8 (B, H, W, 3) → normalized float32 (B, 3, H, W)."""
     mean, std = (torch.tensor(v, device=images.device).view(1, 3, 1, 1) for v in (config.mean, config.std))
     return (images.permute(0, 3, 1, 2).float() / 255 - mean) / std  # channels last in memory, as the stem likes it
-
-
-def choose_device(name: str = "auto") -> torch.device:
-    """The device called ``name``; ``"auto"`` takes CUDA, then MPS, then the CPU.
-
-    Raises
-    ------
-    ConfigError
-        If the name is unknown or this machine has no such device.
-    """
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        return torch.device(next(kind for kind, is_there in available.items() if is_there))
-    kind = name.split(":")[0]
-    if kind not in available:
-        raise ConfigError(f"There is no device {name!r}; choose auto, cpu, cuda or mps.")
-    if not available[kind]:
-        raise ConfigError(f"This machine has no {kind} device that torch can use; choose auto or cpu.")
-    return torch.device(name)

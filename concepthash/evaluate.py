@@ -13,6 +13,7 @@ from .attribution import MapSettings
 from .checkpoint import read_checkpoint
 from .codes import binarize, hamming, pack_words
 from .data import ImageTable, read_dataset, read_image, read_part_mask
+from .devices import gather, is_main, share
 from .encoder import Encoder
 from .errors import ConceptHashError, DataError
 from .keypoints import KEYPOINT_PARTS, RADIUS, keypoint_figures, part_columns, score_parts
@@ -44,6 +45,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Every figure, with the train split as gallery and the test split as queries.
 
+    Of several processes each encodes its share of the images; all of them get the figures.
+
     Returns
     -------
     dict
@@ -62,25 +65,22 @@ def evaluate(
     if table.is_train is None or table.is_train.all() or not table.is_train.any():
         raise DataError(f"{table.name} has no train and test split; evaluation needs both.")
     gallery, queries = np.flatnonzero(table.is_train), np.flatnonzero(~table.is_train)
-    gallery_logits = np.concatenate(
-        [encoder.code_logits(images) for _, images in _batches(table, gallery, batch_size, "gallery")]
-    )
-    parts = []
-    sizes = []
-    for _, images in _batches(table, queries, batch_size, "queries"):
-        parts.append(encoder.explain_batch(images, settings))
-        sizes += [image.shape[:2] for image in images]
-    query_logits, maps = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    codes = [encoder.code_logits(images) for images in _batches(table, share(gallery), batch_size, "gallery")]
+    gallery_logits = np.concatenate([part for parts in gather(codes) for part in parts])
+    seen = [
+        (*encoder.explain_batch(images, settings), np.array([image.shape[:2] for image in images]))
+        for images in _batches(table, share(queries), batch_size, "queries")
+    ]
+    everything = [part for parts in gather(seen) for part in parts]
+    query_logits, maps, sizes = (np.concatenate(arrays) for arrays in zip(*everything, strict=True))
     n_concepts = encoder.checkpoint.config.n_concepts
     figures = retrieval_figures(gallery_logits, labels[gallery], query_logits, labels[queries], n_concepts)
     cosine = query_logits @ encoder.class_centers.T / np.linalg.norm(encoder.class_centers, axis=1)  # (Q, C), times |v|
     figures["accuracy"] = float((cosine.argmax(axis=1) == labels[queries]).mean())
     boxes = None if table.boxes is None else table.boxes[queries]
-    figures |= concept_figures(maps, np.array(sizes), boxes)
+    figures |= concept_figures(maps, sizes, boxes)
     if boxes is not None and table.keypoints is not None and part_columns(table.keypoint_names).any():
-        figures |= keypoint_figures(
-            score_parts(maps, np.array(sizes), boxes, table.keypoints[queries], table.keypoint_names)
-        )
+        figures |= keypoint_figures(score_parts(maps, sizes, boxes, table.keypoints[queries], table.keypoint_names))
     if table.mask_paths is not None:
         figures |= part_figures(maps, [read_part_mask(table, row) for row in queries], table.part_names)
         figures["match_attribute_agreement"] = attribute_agreement(
@@ -131,12 +131,9 @@ def _labels_of_model(encoder: Encoder, table: ImageTable) -> np.ndarray:
     return mapping[table.labels]
 
 
-def _batches(
-    table: ImageTable, rows: np.ndarray, size: int, what: str
-) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
-    for begin in tqdm(range(0, len(rows), size), desc=what, unit="batch", leave=False):
-        part = rows[begin : begin + size]
-        yield part, [read_image(table.paths[row]) for row in part]
+def _batches(table: ImageTable, rows: np.ndarray, size: int, what: str) -> Iterator[list[np.ndarray]]:
+    for begin in tqdm(range(0, len(rows), size), desc=what, unit="batch", leave=False, disable=not is_main()):
+        yield [read_image(table.paths[row]) for row in rows[begin : begin + size]]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -144,16 +141,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m concepthash.evaluate", description=f"{__doc__} {_KEYPOINTS_ARE}")
     parser.add_argument("--checkpoint", required=True, help="checkpoint folder")
     parser.add_argument("--data", required=True, help="data set with a train and a test split")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--families", default="", help="what makes a family: make or body of cars")
+    parser.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda or mps; several processes by accelerate launch"
+    )
     parser.add_argument("--maps", default="rollout", choices=["rollout", "raw", "gradient"], help="kind of concept map")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     options = parser.parse_args(arguments)
     try:
         encoder = Encoder(read_checkpoint(options.checkpoint), options.device)
-        figures = evaluate(encoder, read_dataset(options.data), MapSettings(options.maps))
+        figures = evaluate(encoder, read_dataset(options.data, options.families), MapSettings(options.maps))
     except ConceptHashError as error:
         print(error, file=sys.stderr)
         return 2
+    if not is_main():
+        return 0
     figures = {"checkpoint": encoder.checkpoint.name, "maps": options.maps} | figures
     if "keypoint_table" in figures:
         figures["keypoint_parts"] = list(KEYPOINT_PARTS)

@@ -1,103 +1,146 @@
-"""Stem features of augmented views, computed once, kept on disk as one memory-mapped float16 array."""
+"""Stem features of all views of a data set, computed once, kept on disk as one memory-mapped float16 array."""
 
 import hashlib
-import json
-from collections.abc import Callable
+import logging
+import os
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.lib.format import open_memmap
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
 
 from .backbones import Backbone
 from .config import BackboneConfig
-from .data import ImageTable, read_image, resize_for_model, training_view
-from .encoder import normalize_images
-from .stems import fast_stem
+from .devices import is_main, share, wait
+from .errors import DataError
+from .features import CachedFeatures, Features, LiveFeatures, StemFeatures
+from .image_views import Views
 
-__all__ = ["cached_features"]
+__all__ = ["cached_features", "training_features"]
 
 SAVE_EVERY = 16  # images
+_log = logging.getLogger(__name__)
 
 
-class _Views(Dataset[Tensor]):
-    """All views of an image, read once: the test-time view first, augmented ones after it."""
-
-    def __init__(self, table: ImageTable, size: tuple[int, int], n_views: int, seed: int, first: int) -> None:
-        self.table, self.size, self.n_views, self.seed, self.first = table, size, n_views, seed, first
-
-    def __len__(self) -> int:
-        return len(self.table) - self.first
-
-    def __getitem__(self, index: int) -> Tensor:
-        row = self.first + index
-        image = read_image(self.table.paths[row])
-        seeds = ((self.seed * len(self.table) + row) * self.n_views + view for view in range(1, self.n_views))
-        views = [resize_for_model(image, self.size)] + [training_view(image, self.size, seed=seed) for seed in seeds]
-        return torch.from_numpy(np.stack(views))  # (V, H, W, 3) uint8
-
-
-def cached_features(
+def training_features(
     backbone: Backbone,
     config: BackboneConfig,
-    table: ImageTable,
+    views: Views,
     folder: Path,
     *,
-    n_views: int,
-    seed: int = 0,
     n_workers: int = 0,
-) -> np.ndarray:
-    """Stem features of ``n_views`` views of every image of a table.
+    cache_gb: float = 20.0,
+) -> Features:
+    """Features from a file where they fit into ``cache_gb`` · 10⁹ bytes, or computed anew in every step.
 
-    A killed run goes on where it stopped, a few images before the last one at most. View 0 is the image as the model
-    sees it when it is used; the others are augmented.
+    The limit holds for the whole folder: files of other data are deleted to make room, the longest unused first.
 
     Parameters
     ----------
     n_workers
         Processes that read and augment images while the stem runs.
+    """
+    stem = StemFeatures(backbone, config)
+    shape = (len(views.table), views.n_views, *stem(np.zeros((1, *views.size, 3), np.uint8)).shape[1:])
+    n_bytes = 2 * int(np.prod(shape))
+    if n_bytes > cache_gb * 1e9:
+        if is_main():
+            _log.warning(
+                "%d views of %d images take %.1f GB and --cache-gb allows %g, so the stem runs in every step; fewer "
+                "--views or a larger --cache-gb would keep its features on disk.",
+                views.n_views, len(views.table), n_bytes / 1e9, cache_gb,
+            )  # fmt: skip
+        return LiveFeatures(stem, views, n_workers)
+    file = folder / f"{_cache_key(backbone, config, views)}.npy"
+    if is_main():
+        folder.mkdir(parents=True, exist_ok=True)
+        _make_room(file, cache_gb * 1e9 - n_bytes)
+    return CachedFeatures(cached_features(stem, views, file, shape, n_workers=n_workers))
+
+
+def cached_features(
+    stem: StemFeatures, views: Views, file: Path, shape: tuple[int, ...], *, n_workers: int = 0
+) -> np.ndarray:
+    """Stem features of every view of every image, each process computing its share.
+
+    A killed run goes on where it stopped, a few images before the last one at most: a second file says of every image
+    whether it is done.
 
     Returns
     -------
-    ndarray of shape (n, n_views, F, h, w), float16
+    ndarray of ``shape`` (n, V, F, h, w), float16
         Mapped from the file; writing to it changes nothing on disk.
+
+    Raises
+    ------
+    DataError
+        If the disk has no room for them.
     """
-    device = next(backbone.parameters()).device
-    folder.mkdir(parents=True, exist_ok=True)
-    name = _cache_key(backbone, config, table, (n_views, seed))
-    file, progress = folder / f"{name}.npy", folder / f"{name}.json"
-    n_done = json.loads(progress.read_text())["n_done"] if progress.exists() and file.exists() else 0
-    if n_done == 0:
-        blank = torch.zeros(1, *config.image_size, 3, dtype=torch.uint8, device=device)
-        shape = (len(table), n_views, *_stem_features(backbone.stem, blank, config).shape[1:])
-        open_memmap(file, mode="w+", dtype=np.float16, shape=shape).flush()
-    features = open_memmap(file, mode="r+")
-    if n_done < len(table):
-        images = _Views(table, config.image_size, n_views, seed, n_done)
-        stem, views = fast_stem(backbone), DataLoader(images, batch_size=None, num_workers=n_workers)
-        with tqdm(total=len(table), initial=n_done, desc="frozen features", unit="image") as bar:
-            for row, pixels in enumerate(views, start=n_done):
-                features[row] = _stem_features(stem, pixels.to(device), config)
-                bar.update()
-                if (row + 1) % SAVE_EVERY == 0 or row + 1 == len(table):
-                    features.flush()
-                    progress.write_text(json.dumps({"n_done": row + 1}))
+    done_file = file.with_suffix(".done")
+    if is_main() and not (file.exists() and done_file.exists()):
+        _make_file(file, shape)
+        np.zeros(len(views.table), bool).tofile(done_file)
+    wait()
+    features, done = open_memmap(file, mode="r+"), np.memmap(done_file, bool, mode="r+")
+    rows = share(np.flatnonzero(~done))
+    if len(rows):
+        images = DataLoader(Subset(_Images(views), rows.tolist()), batch_size=None, num_workers=n_workers)
+        for begin, pixels in enumerate(tqdm(images, desc="frozen features", unit="image", disable=not is_main())):
+            features[rows[begin]] = stem(pixels)
+            if (begin + 1) % SAVE_EVERY == 0 or begin + 1 == len(rows):
+                features.flush()
+                done[rows[: begin + 1]] = True
+    wait()
+    file.touch()  # so that `_make_room` knows that it is in use
     return np.asarray(np.load(file, mmap_mode="c"))
 
 
-@torch.inference_mode()
-def _stem_features(stem: Callable[[Tensor], Tensor], images: Tensor, config: BackboneConfig) -> np.ndarray:
-    """(V, H, W, 3) uint8 → (V, F, h, w) float16."""
-    return stem(normalize_images(images, config)).half().cpu().numpy()
+class _Images(Dataset[np.ndarray]):
+    """All views of each image, as `DataLoader` likes them."""
+
+    def __init__(self, views: Views) -> None:
+        self.views = views
+
+    def __len__(self) -> int:
+        return len(self.views.table)
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        return self.views.read_all(row)
 
 
-def _cache_key(backbone: Backbone, config: BackboneConfig, table: ImageTable, settings: tuple[object, ...]) -> str:
+def _make_file(file: Path, shape: tuple[int, ...]) -> None:
+    """Take the room on disk at once: a mapped file that cannot grow would kill the process later."""
+    open_memmap(file, mode="w+", dtype=np.float16, shape=shape).flush()
+    size = file.stat().st_size
+    try:
+        with file.open("r+b") as opened:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(opened.fileno(), 0, size)
+    except OSError as error:
+        file.unlink()
+        raise DataError(
+            f"There is no room for {size / 1e9:.1f} GB of features in {file.parent} ({error.strerror}); name another "
+            "folder with --cache, or take fewer --views, or a --cache-gb below that size to do without."
+        ) from error
+
+
+def _make_room(file: Path, allowed: float) -> None:
+    """Delete features of other data, the longest unused first, until they take ``allowed`` bytes at most."""
+    others = sorted((f for f in file.parent.glob("*.npy") if f != file), key=lambda f: f.stat().st_mtime)
+    sizes = [f.stat().st_size for f in others]
+    while sum(sizes) > allowed:
+        sizes.pop(0)
+        oldest = others.pop(0)
+        oldest.with_suffix(".done").unlink(missing_ok=True)
+        oldest.unlink()
+
+
+def _cache_key(backbone: Backbone, config: BackboneConfig, views: Views) -> str:
     digest = hashlib.sha256()
     for tensor in backbone.frozen_stem.state_dict().values():
         digest.update(tensor.cpu().numpy().tobytes())
     resize = (config.image_size, config.output_stride, config.mean, config.std)
-    digest.update(repr((settings, resize, table.image_ids)).encode())
+    made = (views.n_views, views.seed) + ((views.augmentation,) if views.augmentation != "crop" else ())
+    digest.update(repr((made, resize, views.table.image_ids)).encode())
     return digest.hexdigest()[:16]

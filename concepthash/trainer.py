@@ -1,129 +1,203 @@
-"""One training run on cached features: epochs, schedule, and the state that lets a killed run go on."""
+"""One training run: steps driven by accelerate, and the state that lets a killed run go on exactly where it was."""
 
 import math
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from accelerate import Accelerator
+from torch import Tensor, nn
 from torch.nn.functional import dropout2d
 
+from .batches import BatchOrder
 from .config import LossConfig, TrainConfig
-from .errors import CheckpointError, DataError
+from .errors import CheckpointError, ConfigError, DataError
+from .features import Features
 from .losses import loss_terms, total_loss
 from .model import ConceptHash, ConceptHashOutput
 
-__all__ = ["Trainer", "cut_and_paste"]
+__all__ = ["Trainer"]
 
 
 class Trainer:
-    """One training run: a model, its optimizer and schedule, resumable between epochs.
+    """One training run: a model, its optimizer and schedule, resumable at every step.
+
+    Images, views and rectangles of a step depend on seed and step alone. So a run that goes on after a kill repeats
+    what it would have done, and several processes see together what one would see; only dropout and the statistics of
+    batch norm, both taken over the images of one process, differ with their number.
 
     Parameters
     ----------
     model
-        With its stem weights; moved to ``device`` by the caller.
+        With its stem weights.
     features
-        (n, V, F, h, w) float16 stem features of V views of n images.
+        Stem features of V views of n images.
     labels
         (n,) class indices.
     losses, config
         What is minimized, and how.
+    accelerator
+        Device, processes and precision; `make_accelerator` gives one.
     origin
         What else a resumed run must share with the one that was killed: its data, and the weights it started from.
+
+    Raises
+    ------
+    ConfigError
+        If a batch does not split evenly over processes and accumulated parts.
     """
 
     def __init__(
         self,
         model: ConceptHash,
-        features: np.ndarray,
+        features: Features,
         labels: np.ndarray,
         losses: LossConfig,
         config: TrainConfig,
+        accelerator: Accelerator,
         origin: str = "",
     ) -> None:
-        self.model, self.losses, self.config = model, losses, config
+        self.model, self.features, self.config, self.accelerator = model, features, config, accelerator
         self._settings = repr((model.config, losses, config, origin))
-        self.device = model.concept_offset.device
-        self.features = torch.from_numpy(features)  # stays memory-mapped
-        self.labels = torch.from_numpy(labels).to(self.device)
-        self.rows_of_class = {int(label): np.flatnonzero(labels == label) for label in np.unique(labels)}
-        self.n_steps = max(1, len(labels) // config.batch_size)
-        self.epoch = 0
+        self._labels = torch.from_numpy(labels)
+        self.order = BatchOrder(labels, features.n_views, config)
+        self.n_parts = accelerator.num_processes * config.accumulation_steps
+        if config.batch_size % self.n_parts or config.batch_size // self.n_parts < 2:
+            raise ConfigError(
+                f"A batch of {config.batch_size} images cannot be split into {self.n_parts} equal parts of 2 or more "
+                f"({accelerator.num_processes} processes, {config.accumulation_steps} accumulated parts each); choose "
+                f"another batch size, such as {self.n_parts * max(2, round(config.batch_size / self.n_parts))}."
+            )
+        self.step = 0
         self.history: list[dict[str, float]] = []
-        self.optimizer = _make_optimizer(model, config)
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._learning_rate)
+        self._sums: dict[str, float] = {}
+        optimizer = _make_optimizer(model, config)
+        self.objective, self.optimizer = accelerator.prepare(_Objective(model, losses), optimizer)
 
-    def _learning_rate(self, step: int) -> float:
-        """Linear warm-up, then half a cosine down to 0, as a share of the peak."""
-        warmup, total = self.config.warmup_epochs * self.n_steps, self.config.epochs * self.n_steps
-        if step < warmup:
-            return (step + 1) / warmup
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1, total - warmup))))
+    @property
+    def n_steps(self) -> int:
+        """Steps of an epoch."""
+        return self.order.n_steps
 
-    def run_epoch(self) -> dict[str, float]:
-        """Train for one epoch and return the mean of every loss term and of their total."""
-        torch.manual_seed(self.config.seed * 100_003 + self.epoch)  # dropout, so that a resumed run repeats itself
-        self.model.train()
-        n_attention = self._n_attention()
-        sums: dict[str, Tensor] = {}
-        for features, labels in self._batches():
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bfloat16):
-                output = self.model.forward_features(features, n_attention=n_attention)
-            output = _in_float32(output)  # losses compare cosines, which 8 bits cannot tell apart
-            terms = loss_terms(self.model, output, labels, self.losses)
-            loss = total_loss(terms, self.losses)
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-            self.optimizer.step()
-            self.schedule.step()
-            for name, value in (terms | {"total": loss}).items():
-                sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value.detach()
-        self.epoch += 1
-        means = {name: float(value) / self.n_steps for name, value in sums.items()}
+    @property
+    def epoch(self) -> int:
+        """Epochs that are done."""
+        return self.step // self.n_steps
+
+    def learning_rate(self, step: int) -> float:
+        """Learning rate of a step: a linear warm-up, then half a cosine down to 0.
+
+        References
+        ----------
+        Method reference, section C, for ``schedule="epoch"``.
+        """
+        config, n_steps = self.config, self.n_steps
+        if config.schedule == "epoch":
+            done, warmup, total = step // n_steps + 1, config.warmup_epochs, config.epochs + 1
+            share = done / warmup if done <= warmup else _half_cosine((done - warmup) / (total - warmup))
+        else:
+            warmup, total = config.warmup_epochs * n_steps, config.epochs * n_steps
+            share = (step + 1) / warmup if step < warmup else _half_cosine((step - warmup) / max(1, total - warmup))
+        return config.learning_rate * share
+
+    def run_epoch(self, state: Path | None = None) -> dict[str, float]:
+        """Train to the end of the epoch and return the mean of every loss term and of their total.
+
+        Parameters
+        ----------
+        state
+            File to keep the state in, every ``save_steps`` steps and at the end of the epoch.
+
+        Raises
+        ------
+        DataError
+            If a loss is no longer finite.
+        """
+        self.objective.train()
+        end = (self.epoch + 1) * self.n_steps
+        steps: list[dict[str, Tensor]] = []
+        for parts in self._read_ahead(range(self.step, end)):
+            steps.append(self._train_step(parts))
+            self.step += 1
+            if state and self.step < end and self.step % self.config.save_steps == 0:
+                self._add(steps)
+                self.save(state)
+        self._add(steps)
+        means = {name: value / self.n_steps for name, value in self._sums.items()}
+        self._sums = {}
         if not all(math.isfinite(value) for value in means.values()):
             raise DataError(f"Training diverged in epoch {self.epoch} ({means}); try a smaller learning rate.")
         self.history.append({"epoch": self.epoch} | means)
+        if state:
+            self.save(state)
         return means
 
-    def _n_attention(self) -> int:
-        if not (self.losses.csd_weight or self.losses.ground_weight):
-            return 0
-        return len(self.model.backbone.blocks) if self.losses.csd_map == "rollout" else 1
+    def _train_step(self, parts: list[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+        """Loss terms of one step of the optimizer, means over this process's parts of the batch."""
+        config, accelerator = self.config, self.accelerator
+        torch.manual_seed((config.seed * 1_000_003 + self.step) * accelerator.num_processes + accelerator.process_index)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate(self.step)
+        sums: dict[str, Tensor] = {}
+        for features, labels in parts:
+            with accelerator.accumulate(self.objective):
+                features = features.to(accelerator.device).float()
+                features = dropout2d(features, config.feature_dropout)
+                terms = self.objective(features, labels.to(accelerator.device))
+                accelerator.backward(terms["total"])
+                if accelerator.sync_gradients and config.clip_norm:
+                    accelerator.clip_grad_norm_(self.model.parameters(), config.clip_norm)
+                self.optimizer.step()
+                self.optimizer.zero_grad()
+            for name, value in terms.items():
+                sums[name] = sums.get(name, 0.0) + value.detach() / len(parts)
+        return sums
 
-    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Every image once, in random order, each in a random one of its views."""
-        random = np.random.default_rng((self.config.seed, self.epoch))
-        order = random.permutation(len(self.labels))
-        for begin in range(0, self.n_steps * self.config.batch_size, self.config.batch_size):
-            rows = order[begin : begin + self.config.batch_size]
-            features, labels = self._features_of(rows, random), self.labels[rows]
-            mixed = random.random(len(rows)) < self.config.cutmix_share
-            relatives = np.array([random.choice(self.rows_of_class[int(label)]) for label in labels])
-            if mixed.any():
-                features[mixed] = cut_and_paste(features[mixed], self._features_of(relatives[mixed], random), random)
-            yield dropout2d(features, self.config.feature_dropout), labels
+    def _read_ahead(self, steps: range) -> Iterator[list[tuple[Tensor, Tensor]]]:
+        """Give the parts of each step's batch that are this process's, the next step's read while one trains."""
+        with ThreadPoolExecutor(1) as reader:
+            waiting = reader.submit(self._read, steps.start) if steps else None
+            for step in steps:
+                assert waiting
+                parts = waiting.result()
+                waiting = reader.submit(self._read, step + 1) if step + 1 < steps.stop else None
+                yield parts
 
-    def _features_of(self, rows: np.ndarray, random: np.random.Generator) -> Tensor:
-        """One view of each of ``rows``, (b, F, h, w) float32."""
-        views = random.integers(self.features.shape[1], size=len(rows))
-        views[random.random(len(rows)) < self.config.plain_share] = 0
-        return self.features[torch.from_numpy(rows), torch.from_numpy(views)].to(self.device).float()
+    def _read(self, step: int) -> list[tuple[Tensor, Tensor]]:
+        batch, n = self.order.batch(step), self.config.accumulation_steps
+        parts = [batch.part(self.accelerator.process_index * n + i, self.n_parts) for i in range(n)]
+        return [(part.read(self.features), self._labels[part.rows]) for part in parts]
+
+    def _add(self, steps: list[dict[str, Tensor]]) -> None:
+        """Add the terms of some steps, means over all processes, to the sums of the epoch, and forget the steps."""
+        if steps:
+            values = torch.stack([torch.stack(list(terms.values())) for terms in steps])  # (S, terms)
+            for step in self.accelerator.reduce(values, "mean").tolist():
+                for name, value in zip(steps[0], step, strict=True):  # one by one: the same sum wherever a run broke
+                    self._sums[name] = self._sums.get(name, 0.0) + value
+        steps.clear()
 
     def save(self, file: Path) -> None:
-        """Keep everything that the next epoch needs, atomically."""
+        """Keep everything that the next step needs; the file holds the old or the new state, whatever happens."""
+        if not self.accelerator.is_main_process:
+            return
         state = {
-            "config": self._settings,
+            "settings": self._settings,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "epoch": self.epoch,
+            "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler else {},
+            "step": self.step,
+            "sums": self._sums,
             "history": self.history,
         }
         temporary = file.with_suffix(".tmp")
-        torch.save(state, temporary)
+        with temporary.open("wb") as opened:
+            torch.save(state, opened)
+            opened.flush()
+            os.fsync(opened.fileno())
         temporary.replace(file)
 
     def resume(self, file: Path) -> None:
@@ -134,33 +208,41 @@ class Trainer:
         CheckpointError
             If it was made with other settings, data or first weights.
         """
-        state = torch.load(file, map_location=self.device, weights_only=True)
-        if state["config"] != self._settings:
+        state = torch.load(file, map_location=self.accelerator.device, weights_only=True)
+        if state.get("settings") != self._settings:
             raise CheckpointError(
                 f"{file.parent.name!r} holds an unfinished run with other settings, data or --from; "
                 "choose another --out, or delete the folder."
             )
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
-        self.epoch, self.history = state["epoch"], state["history"]
+        if self.accelerator.scaler:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+        self.step, self._sums, self.history = state["step"], state["sums"], state["history"]
 
 
-def cut_and_paste(features: Tensor, others: Tensor, random: np.random.Generator) -> Tensor:
-    """Features (b, F, h, w) with one rectangle each, of 30 to 90 % of height and width, taken from ``others``."""
-    height, width = features.shape[2:]
-    pasted = features.clone()
-    for image in range(len(features)):
-        rows, columns = (max(1, round(size * random.uniform(0.3, 0.9))) for size in (height, width))
-        top, left = random.integers(height - rows + 1), random.integers(width - columns + 1)
-        place = (image, slice(None), slice(top, top + rows), slice(left, left + columns))
-        pasted[place] = others[place]
-    return pasted
+class _Objective(nn.Module):
+    """Every loss term and their total as one module, so that accelerate can wrap the model and its losses together."""
+
+    def __init__(self, model: ConceptHash, losses: LossConfig) -> None:
+        super().__init__()
+        self.model, self.losses = model, losses
+        needs_maps = bool(losses.csd_weight or losses.ground_weight)
+        self.n_attention = (len(model.backbone.blocks) if losses.csd_map == "rollout" else 1) if needs_maps else 0
+
+    def forward(self, features: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Terms of features (b, F, h, w) and labels (b,), unweighted, and ``"total"``."""
+        logits, embeddings, patches, attention = self.model.forward_features(features, n_attention=self.n_attention)
+        output = ConceptHashOutput(
+            logits.float(), embeddings.float(), patches.float(), tuple(weights.float() for weights in attention)
+        )
+        with torch.autocast(features.device.type, enabled=False):  # cosines, which 8 bits cannot tell apart
+            terms = loss_terms(self.model, output, labels, self.losses)
+            return terms | {"total": total_loss(terms, self.losses)}
 
 
-def _in_float32(output: ConceptHashOutput) -> ConceptHashOutput:
-    logits, embeddings, patches, attention = output
-    return ConceptHashOutput(logits.float(), embeddings.float(), patches.float(), tuple(a.float() for a in attention))
+def _half_cosine(share: float) -> float:
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
 
 
 def _make_optimizer(model: ConceptHash, config: TrainConfig) -> torch.optim.Optimizer:

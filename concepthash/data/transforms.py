@@ -94,12 +94,15 @@ def to_original_coordinates(xy: np.ndarray, original_size: tuple[int, int], mode
     return to_model_coordinates(xy, model_size, original_size)
 
 
-def training_view(image: np.ndarray, size: tuple[int, int], *, seed: int) -> np.ndarray:
-    """Cut, flip and tint an image at random, the same way for the same seed.
+def training_view(image: np.ndarray, size: tuple[int, int], *, seed: int, augmentation: str = "crop") -> np.ndarray:
+    """Change an image at random, the same way for the same seed.
 
-    A box of 25 to 100 % of the area is squashed to ``size``, flipped every second time, and changed a little in
-    brightness, contrast and saturation. The box is at most a third wider or higher than one of the image's own shape,
-    so that a model sees while training the distortion that `resize_for_model` brings.
+    ``"crop"``: a box of 25 to 100 % of the area is squashed to ``size``, flipped every second time, and changed a
+    little in brightness, contrast and saturation. The box is at most a third wider or higher than one of the image's
+    own shape, so that a model sees while training the distortion that `resize_for_model` brings.
+
+    ``"trivial"``: the image is squashed to 8/7 of ``size``, flipped every second time, changed by one step of
+    TrivialAugment, and cut to its middle; what the released code does to square images.
 
     Parameters
     ----------
@@ -109,6 +112,8 @@ def training_view(image: np.ndarray, size: tuple[int, int], *, seed: int) -> np.
         (h, w), height and width in pixels.
     seed
         Any integer of 64 bits; the random state of torch is left as it was.
+    augmentation
+        ``"crop"`` or ``"trivial"``.
 
     Returns
     -------
@@ -119,18 +124,23 @@ def training_view(image: np.ndarray, size: tuple[int, int], *, seed: int) -> np.
     ------
     ImageError
         If ``image`` has another shape or type.
+
+    References
+    ----------
+    TrivialAugment: Müller, Hutter, ICCV 2021; method reference, section C.
     """
     import torch  # takes seconds to import, and only training needs it
 
     picture = _as_picture(image)
-    augment = _augmentation(tuple(size), round(picture.width / picture.height, 2) or 0.01)
+    aspect = round(picture.width / picture.height, 2) or 0.01
+    augment = _trivial(tuple(size)) if augmentation == "trivial" else _crop(tuple(size), aspect)
     with _torch_random, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return np.array(augment(picture))
 
 
 @lru_cache(maxsize=256)
-def _augmentation(size: tuple[int, ...], aspect: float) -> Callable[[Image.Image], Image.Image]:
+def _crop(size: tuple[int, ...], aspect: float) -> Callable[[Image.Image], Image.Image]:
     """Augmentation of images of width over height ``aspect``."""
     from torchvision.transforms import InterpolationMode, v2
 
@@ -140,6 +150,20 @@ def _augmentation(size: tuple[int, ...], aspect: float) -> Callable[[Image.Image
             v2.RandomResizedCrop(size, (0.25, 1.0), ratio, InterpolationMode.BICUBIC, antialias=True),
             v2.RandomHorizontalFlip(),
             v2.ColorJitter(brightness=0.2, contrast=0.2, saturation=0.2),
+        ]
+    )
+
+
+@lru_cache(maxsize=8)
+def _trivial(size: tuple[int, ...]) -> Callable[[Image.Image], Image.Image]:
+    from torchvision.transforms import InterpolationMode, v2
+
+    return v2.Compose(
+        [
+            v2.Resize([side * 8 // 7 for side in size], InterpolationMode.BILINEAR, antialias=True),
+            v2.RandomHorizontalFlip(),
+            v2.TrivialAugmentWide(interpolation=InterpolationMode.BICUBIC),
+            v2.CenterCrop(size),
         ]
     )
 

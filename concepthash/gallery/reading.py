@@ -27,7 +27,13 @@ class Decoded:
 
 
 def read_batches(
-    table: ImageTable, start: int, batch_size: int, size: tuple[int, int], *, with_thumbnails: bool = True
+    table: ImageTable,
+    start: int,
+    batch_size: int,
+    size: tuple[int, int],
+    part: tuple[int, int] = (0, 1),
+    *,
+    with_thumbnails: bool = True,
 ) -> Iterator[list[Decoded | Skipped]]:
     """Read ahead by one batch in threads, so that the model need not wait for the disk.
 
@@ -41,6 +47,8 @@ def read_batches(
         Images in a batch; the last one may have fewer.
     size
         Height and width of the model's input.
+    part
+        ``(i, n)``: batches i, i + n, i + 2n and so on only, as many for every i; the last one may be empty.
     with_thumbnails
         Whether each image gets a thumbnail of its own.
 
@@ -52,8 +60,9 @@ def read_batches(
     waiting: deque[list[Future[Decoded | Skipped]]] = deque()
     pool = ThreadPoolExecutor(_N_READERS, thread_name_prefix="read")
     try:
-        for first in range(start, len(table), batch_size):
-            rows = range(first, min(first + batch_size, len(table)))
+        index, count = part
+        for first in range(start, len(table), batch_size * count):
+            rows = range(len(table))[first + index * batch_size : first + (index + 1) * batch_size]
             waiting.append([pool.submit(_decode, table, row, size, with_thumbnails) for row in rows])
             if len(waiting) > 1:
                 yield [future.result() for future in waiting.popleft()]

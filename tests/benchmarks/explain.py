@@ -17,7 +17,7 @@ import torch
 
 from concepthash.attribution import MapSettings, concept_maps
 from concepthash.checkpoint import load_model, read_checkpoint
-from concepthash.encoder import choose_device
+from concepthash.devices import choose_device
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,7 +11,6 @@ once where each of the others is on a part of its own, and once for the best par
 import argparse
 import json
 import sys
-import tempfile
 from pathlib import Path
 
 import cv2
@@ -22,7 +21,8 @@ from sklearn.preprocessing import StandardScaler
 
 from concepthash.checkpoint import load_model, read_checkpoint
 from concepthash.data import ImageTable, read_dataset, read_part_mask
-from concepthash.feature_cache import cached_features
+from concepthash.features import StemFeatures
+from concepthash.image_views import Views
 from concepthash.parts import looks_of_classes
 
 ROOT = Path(__file__).parents[2]
@@ -66,8 +66,8 @@ def measure(checkpoint: Path, data: Path, parts: list[str]) -> dict[str, object]
     if table.is_train is None:
         raise SystemExit(f"{data} has no split into train and test.")
     looks = {name: look for name in table.part_names if (look := looks_of_classes(table, name)) is not None}
-    with tempfile.TemporaryDirectory() as folder:
-        features = np.array(cached_features(model.backbone, config, table, Path(folder), n_views=1))[:, 0]
+    stem, views = StemFeatures(model.backbone, config), Views(table, config.image_size, n_views=1)
+    features = np.concatenate([stem(views.read_all(row)).numpy() for row in range(len(table))])  # (n, F, h, w)
     shares, train = part_shares(table, features.shape[2:]), table.is_train
     answers = {name: looks[name][table.labels] for name in parts} | {"species": table.labels}
     rows = []

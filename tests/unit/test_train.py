@@ -1,21 +1,28 @@
 """Training from a folder to a checkpoint, on pictures made here."""
 
+import errno
 import json
 import math
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from builders import tiny_classes, tiny_config, tiny_model
 
 from concepthash import feature_cache, train
 from concepthash.checkpoint import read_checkpoint
-from concepthash.config import LOSS_PRESETS, BackboneConfig, TrainConfig
+from concepthash.config import LOSS_PRESETS, TRAIN_PRESETS, BackboneConfig, TrainConfig
 from concepthash.data import read_dataset
-from concepthash.errors import CheckpointError, DataError
+from concepthash.errors import CheckpointError, ConfigError, DataError
+from concepthash.feature_cache import training_features
+from concepthash.features import CachedFeatures, LiveFeatures, StemFeatures
+from concepthash.image_views import Views
 from concepthash.model import ConceptHash
-from concepthash.trainer import Trainer, cut_and_paste
+from concepthash.train_options import make_configs, make_parser
+from concepthash.trainer import Trainer
 
 LABELS = np.arange(20) % 5
 
@@ -32,7 +39,14 @@ def random_features(model: ConceptHash) -> np.ndarray:
 def new_trainer(origin: str = "", **changes: object) -> Trainer:
     model = tiny_model()
     config = TrainConfig(**({"epochs": 4, "batch_size": 5, "warmup_epochs": 1, "learning_rate": 3e-3} | changes))  # type: ignore[arg-type]
-    return Trainer(model, random_features(model), LABELS, LOSS_PRESETS["grounded"], config, origin)
+    features, accelerator = CachedFeatures(random_features(model)), train.make_accelerator("cpu", config)
+    return Trainer(model, features, LABELS, LOSS_PRESETS["grounded"], config, accelerator, origin)
+
+
+@pytest.fixture(autouse=True)
+def _fresh_accelerator() -> None:
+    """Accelerate keeps its precision for the whole process."""
+    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 def test_training_lowers_every_loss_of_classes() -> None:
@@ -43,15 +57,28 @@ def test_training_lowers_every_loss_of_classes() -> None:
     assert all(math.isfinite(value) for epoch in history for value in epoch.values())
 
 
-def test_a_resumed_run_ends_with_the_same_weights(tmp_path: Path) -> None:
-    unbroken, broken = new_trainer(), new_trainer()
+@pytest.mark.parametrize("killed_after", [1, 4, 6])  # in the middle of an epoch, at its end, in the next one
+def test_a_resumed_run_ends_with_the_same_weights(
+    tmp_path: Path, killed_after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unbroken, broken = new_trainer(save_steps=1), new_trainer(save_steps=1)
     for _ in range(4):
         unbroken.run_epoch()
-    broken.run_epoch()
-    broken.save(tmp_path / "state.pt")
-    resumed = new_trainer()
+
+    def dying_step(parts: object) -> object:
+        if broken.step == killed_after:
+            raise KeyboardInterrupt
+        return train_step(parts)  # type: ignore[arg-type]
+
+    train_step = broken._train_step
+    monkeypatch.setattr(broken, "_train_step", dying_step)
+    with pytest.raises(KeyboardInterrupt):
+        for _ in range(4):
+            broken.run_epoch(tmp_path / "state.pt")
+    resumed = new_trainer(save_steps=1)
     resumed.resume(tmp_path / "state.pt")
-    for _ in range(3):
+    assert resumed.step == killed_after
+    while resumed.epoch < 4:
         resumed.run_epoch()
     assert resumed.history == unbroken.history
     for name, tensor in unbroken.model.state_dict().items():
@@ -75,62 +102,122 @@ def test_divergence_is_said_in_a_sentence() -> None:
 
 
 def test_learning_rate_warms_up_and_then_falls_to_zero() -> None:
-    trainer = new_trainer(epochs=4, warmup_epochs=1)
-    rates = [trainer._learning_rate(step) for step in range(17)]
+    trainer = new_trainer(epochs=4, warmup_epochs=1, learning_rate=1.0)
+    rates = [trainer.learning_rate(step) for step in range(17)]
     assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
     assert rates[4:] == sorted(rates[4:], reverse=True)
     assert rates[16] == pytest.approx(0)
 
 
+def test_the_released_schedule_has_the_rates_of_the_reference() -> None:
+    """Method reference, section C: learning rates at epochs 0, 9, 10, 50 and 99 of 100."""
+    config = TRAIN_PRESETS["released"]
+    trainer = new_trainer(epochs=config.epochs, warmup_epochs=config.warmup_epochs, schedule=config.schedule,
+                          learning_rate=config.learning_rate)  # fmt: skip
+    rates = [trainer.learning_rate(epoch * trainer.n_steps + 3) for epoch in (0, 9, 10, 50, 99)]
+    assert rates == pytest.approx([1e-4, 1e-3, 9.997e-4, 5.774e-4, 3e-7], rel=1e-2)
+
+
 def test_bfloat16_training_stays_close_to_float32() -> None:
-    losses = [new_trainer(bfloat16=flag).run_epoch()["total"] for flag in (True, False)]
+    losses = []
+    for precision in ("no", "bf16"):
+        AcceleratorState._reset_state(reset_partial_state=True)
+        losses.append(new_trainer(mixed_precision=precision).run_epoch()["total"])
     assert losses[0] == pytest.approx(losses[1], rel=0.05)
+    assert losses[0] != losses[1]
 
 
-def test_cut_and_paste_takes_one_rectangle_from_the_other_image() -> None:
-    random = np.random.default_rng(0)
-    pasted = cut_and_paste(torch.zeros(50, 2, 6, 9), torch.ones(50, 2, 6, 9), random)
-    for image in pasted:
-        rows, columns = image[0].any(dim=1), image[0].any(dim=0)
-        assert torch.equal(image[0], torch.outer(rows, columns).float())
-        assert torch.equal(image[0], image[1])
-        assert 2 <= rows.sum() <= 5
-        assert 3 <= columns.sum() <= 8
+def test_accumulated_parts_train_like_whole_batches() -> None:
+    """Up to dropout and batch norm, whose statistics are those of a part."""
+    quiet = {"batch_size": 10, "feature_dropout": 0.0, "epochs": 3}
+    means = []
+    for parts in (1, 2):
+        AcceleratorState._reset_state(reset_partial_state=True)
+        trainer = new_trainer(accumulation_steps=parts, **quiet)
+        means.append([trainer.run_epoch()["total"] for _ in range(3)])
+        assert trainer.optimizer.state_dict()["state"][0]["step"] == 6
+    assert means[0] == pytest.approx(means[1], rel=0.1)
+    assert means[0] != means[1]
 
 
-def test_every_image_is_seen_once_an_epoch_with_its_own_label() -> None:
-    trainer = new_trainer(cutmix_share=1.0, plain_share=0.5, feature_dropout=0.0)
-    seen = list(trainer._batches())
-    assert sorted(int(label) for _, labels in seen for label in labels) == sorted(LABELS.tolist())
-    for features, labels in seen:  # the class is written into ten channels, wherever a rectangle came from
-        votes = features[:, :50].mean(dim=(2, 3)).unflatten(1, (5, 10)).mean(dim=2)
-        assert torch.equal(votes.argmax(dim=1), labels)
+def test_a_batch_that_does_not_split_is_refused() -> None:
+    with pytest.raises(ConfigError, match="batch of 5 images cannot be split into 2 equal parts"):
+        new_trainer(accumulation_steps=2)
 
 
 def test_cached_features_are_those_of_the_stem_and_survive_a_kill(
     cub_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, table = tiny_model(), read_dataset(cub_folder)
-    arguments = (model.backbone, model.config.backbone, table, tmp_path / "cache")
+    model = tiny_model()
+    views = Views(read_dataset(cub_folder), model.config.backbone.image_size, n_views=2)
+    arguments = (model.backbone, model.config.backbone, views)
     calls: list[int] = []
 
-    def dying_stem(stem: object, images: torch.Tensor, config: object) -> np.ndarray:
-        calls.append(1)
-        if len(calls) == 20:
+    def dying_stem(self: StemFeatures, images: np.ndarray) -> torch.Tensor:
+        calls.append(len(images))
+        if len(calls) == 21:  # the first one finds the shape
             raise KeyboardInterrupt
-        return original(stem, images, config)  # type: ignore[arg-type]
+        return original(self, images)
 
-    original = feature_cache._stem_features
-    monkeypatch.setattr(feature_cache, "_stem_features", dying_stem)
+    original = StemFeatures.__call__
+    monkeypatch.setattr(StemFeatures, "__call__", dying_stem)
     with pytest.raises(KeyboardInterrupt):
-        feature_cache.cached_features(*arguments, n_views=2)
-    broken_at = len(calls)
-    resumed = feature_cache.cached_features(*arguments, n_views=2)
-    assert len(calls) - broken_at == 30 - feature_cache.SAVE_EVERY
-    monkeypatch.setattr(feature_cache, "_stem_features", original)
-    whole = feature_cache.cached_features(*(*arguments[:3], tmp_path / "other"), n_views=2)
-    assert resumed.shape == (30, 2, 1280, 3, 4)
-    np.testing.assert_array_equal(resumed, whole)
+        training_features(*arguments, tmp_path / "cache")
+    calls[:] = [0] * 21
+    resumed = training_features(*arguments, tmp_path / "cache")
+    assert len(calls) - 22 == 30 - feature_cache.SAVE_EVERY
+    monkeypatch.setattr(StemFeatures, "__call__", original)
+    whole = training_features(*arguments, tmp_path / "other")
+    assert isinstance(resumed, CachedFeatures)
+    assert isinstance(whole, CachedFeatures)
+    assert resumed.array.shape == (30, 2, 1280, 3, 4)
+    np.testing.assert_array_equal(resumed.array, whole.array)
+    stem = StemFeatures(*arguments[:2])
+    np.testing.assert_array_equal(whole.array[7], stem(views.read_all(7)))
+
+
+@pytest.mark.parametrize("n_workers", [0, 1])
+def test_features_too_large_for_the_limit_are_computed_as_they_are_needed(
+    cub_folder: Path, tmp_path: Path, n_workers: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = tiny_model()
+    views = Views(read_dataset(cub_folder), model.config.backbone.image_size, n_views=3)
+    arguments = (model.backbone, model.config.backbone, views, tmp_path / "cache")
+    live = training_features(*arguments, cache_gb=0.001, n_workers=n_workers)
+    assert isinstance(live, LiveFeatures)
+    assert "the stem runs in every step" in caplog.text
+    assert not (tmp_path / "cache").exists()
+    rows, seen = np.array([3, 29, 3]), np.array([0, 2, 1])
+    expected = training_features(*arguments).read(rows, seen)
+    torch.testing.assert_close(live.read(rows, seen), expected, atol=2e-3, rtol=2e-3)  # other batches, float16
+
+
+def test_features_unused_for_longest_make_room_for_new_ones(cub_folder: Path, tmp_path: Path) -> None:
+    model, table = tiny_model(), read_dataset(cub_folder)
+    for number, name in enumerate(("old", "older")):
+        (tmp_path / f"{name}.npy").write_bytes(bytes(400_000))
+        os.utime(tmp_path / f"{name}.npy", (1000 - number, 1000 - number))
+    (tmp_path / "older.done").touch()
+    size = 30 * 1280 * 3 * 4 * 2
+    views = Views(table, model.config.backbone.image_size, n_views=1)
+    training_features(model.backbone, model.config.backbone, views, tmp_path, cache_gb=(size + 500_000) / 1e9)
+    assert len(list(tmp_path.glob("*.npy"))) == 2
+    assert (tmp_path / "old.npy").exists()
+    assert not (tmp_path / "older.done").exists()
+
+
+def test_a_full_disk_is_said_before_training_and_leaves_no_file(
+    cub_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    model = tiny_model()
+    views = Views(read_dataset(cub_folder), model.config.backbone.image_size, n_views=1)
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(DataError, match=r"no room for .* GB of features .*No space left"):
+        training_features(model.backbone, model.config.backbone, views, tmp_path / "cache")
+    assert not list((tmp_path / "cache").iterdir())
 
 
 def test_the_command_makes_a_checkpoint_that_loads(
@@ -152,6 +239,9 @@ def test_the_command_makes_a_checkpoint_that_loads(
     ]  # fmt: skip
     assert "16" not in checkpoint.concept_names
     assert "Limits" in (out / "card.md").read_text()
+    (out / "run").mkdir()  # as after a kill behind the last file
+    assert train.main(arguments.split()) == 0
+    assert not (out / "run").exists()
     assert train.main(arguments.split()) == 2
     assert "already holds a finished checkpoint" in capsys.readouterr().err
 
@@ -171,8 +261,8 @@ def test_the_command_makes_a_checkpoint_that_loads(
 def test_a_preset_sets_network_and_losses_and_single_switches_go_over_it(
     arguments: str, expected: tuple[object, ...]
 ) -> None:
-    options = train._parser().parse_args(f"--data D --out O {arguments}".split())
-    model, losses, _ = train._configs(options, tiny_classes())
+    options = make_parser(None).parse_args(f"--data D --out O {arguments}".split())
+    model, losses, _ = make_configs(options, tiny_classes())
     got = (model.reading, model.center_input, model.prompt_generator, model.backbone.image_size[0], losses.csd_weight)
     assert (*got, losses.cd_margin) == expected
     if "clip" in arguments:

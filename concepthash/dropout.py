@@ -1,0 +1,30 @@
+"""Dropout of whole channels."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import dropout
+
+__all__ = ["ChannelDropout"]
+
+
+class ChannelDropout(nn.Module):
+    """Drop the same channels in all tokens (B, T, D) of an image, while training.
+
+    It asks for T times fewer random numbers than dropout of single values, which take a third of a step on a CPU.
+
+    Parameters
+    ----------
+    share
+        Share of the channels that is dropped, in [0, 1).
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Tokens of the same shape and mean."""
+        if not (self.training and self.share):
+            return tokens
+        kept = dropout(torch.ones_like(tokens[:, :1]), self.share)  # (B, 1, D)
+        return tokens * kept

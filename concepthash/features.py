@@ -1,0 +1,72 @@
+"""What training reads: stem features of views of images, from a file or computed as they are needed."""
+
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .backbones import Backbone
+from .config import BackboneConfig
+from .encoder import normalize_images
+from .image_views import Views
+from .stems import fast_stem
+
+__all__ = ["CachedFeatures", "Features", "LiveFeatures", "StemFeatures"]
+
+
+class Features(Protocol):
+    """Stem features of ``n_views`` views of each image."""
+
+    n_views: int
+
+    def read(self, rows: np.ndarray, views: np.ndarray) -> Tensor:
+        """View ``views[i]`` of image ``rows[i]``, for all i: (b, F, h, w) float16, a new tensor."""
+
+
+class StemFeatures:
+    """The frozen stem as a function: (b, H, W, 3) uint8 images → (b, F, h, w) float16 on the CPU."""
+
+    def __init__(self, backbone: Backbone, config: BackboneConfig) -> None:
+        self.config, self.device = config, next(backbone.parameters()).device
+        self._stem = fast_stem(backbone)
+
+    @torch.no_grad()
+    def __call__(self, images: np.ndarray | Tensor) -> Tensor:
+        """Features of images; see the class."""
+        pixels = torch.as_tensor(images).to(self.device)
+        return self._stem(normalize_images(pixels, self.config)).half().cpu()
+
+
+class CachedFeatures:
+    """Features in one array (n, V, F, h, w), usually mapped from a file."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+        self.n_views = array.shape[1]
+
+    def read(self, rows: np.ndarray, views: np.ndarray) -> Tensor:
+        """See `Features.read`."""
+        return torch.from_numpy(np.stack([self.array[row, view] for row, view in zip(rows, views, strict=True)]))
+
+
+class LiveFeatures:
+    """The same features from the image files, for data whose features no disk would hold.
+
+    Parameters
+    ----------
+    n_workers
+        Processes that read and augment; 0 for threads of this one.
+    """
+
+    def __init__(self, stem: StemFeatures, views: Views, n_workers: int = 0) -> None:
+        self.stem, self.views, self.n_views = stem, views, views.n_views
+        self._pool: Executor = (
+            ProcessPoolExecutor(n_workers, get_context("spawn")) if n_workers else ThreadPoolExecutor(2)
+        )
+
+    def read(self, rows: np.ndarray, views: np.ndarray) -> Tensor:
+        """See `Features.read`."""
+        return self.stem(np.stack(list(self._pool.map(self.views.read, rows.tolist(), views.tolist()))))
