@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from .adapters import AdaptedBlock
 from .config import BackboneConfig
+from .dropout import drop_channels
 from .errors import ConfigError
 
 __all__ = ["Backbone", "build_backbone", "capture_attention", "pretrained_input"]
@@ -154,7 +155,7 @@ def _hybrid(config: BackboneConfig) -> VisionTransformer:
     def embed(**kwargs: object) -> HybridEmbed:
         return HybridEmbed(stem, patch_size=1, **{k: v for k, v in kwargs.items() if k != "patch_size"})  # type: ignore[arg-type]
 
-    return VisionTransformer(
+    vit = VisionTransformer(
         img_size=tuple(config.image_size),  # type: ignore[arg-type]
         embed_layer=embed,
         embed_dim=config.width,
@@ -167,6 +168,8 @@ def _hybrid(config: BackboneConfig) -> VisionTransformer:
         drop_path_rate=config.drop_path,
         global_pool="avg",
     )
+    drop_channels(vit)
+    return vit
 
 
 @contextmanager

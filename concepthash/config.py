@@ -54,12 +54,16 @@ class HeadConfig:
         What stands between those layers.
     batch_norm
         Whether batch norm over the code follows, as released; it gives the sign rule its thresholds.
+    specificity
+        Whether concepts get specificity embeddings E; without, E is 0. A batch norm behind a linear shared h takes away
+        whatever E adds, so that it matters only without one, or with hidden layers.
     """
 
     shared: bool = True
     hidden: tuple[int, ...] = ()
     activation: Literal["relu", "gelu", "none"] = "relu"
     batch_norm: bool = True
+    specificity: bool = True
 
     def __post_init__(self) -> None:
         check_choice("activation", self.activation, Literal["relu", "gelu", "none"])

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
-__all__ = ["ChannelDropout"]
+__all__ = ["ChannelDropout", "drop_channels"]
 
 
 class ChannelDropout(nn.Module):
@@ -28,3 +28,12 @@ class ChannelDropout(nn.Module):
             return tokens
         kept = dropout(torch.ones_like(tokens[:, :1]), self.share)  # (B, 1, D)
         return tokens * kept
+
+
+def drop_channels(module: nn.Module) -> None:
+    """Put a `ChannelDropout` in the place of every dropout in ``module`` that drops anything."""
+    for name, child in module.named_children():
+        if isinstance(child, nn.Dropout) and child.p:
+            setattr(module, name, ChannelDropout(child.p))
+        else:
+            drop_channels(child)

@@ -28,7 +28,7 @@ from .metrics import (
 )
 from .parts import attribute_agreement, part_figures
 
-__all__ = ["concept_figures", "evaluate", "main", "retrieval_figures"]
+__all__ = ["concept_figures", "evaluate", "main", "map_figures", "nearest_center_accuracy", "retrieval_figures"]
 
 _KEYPOINTS_ARE = (
     "Where the data has boxes and key-points of birds, keypoint_table holds, a row a concept and a column one of "
@@ -75,14 +75,9 @@ def evaluate(
     query_logits, maps, sizes = (np.concatenate(arrays) for arrays in zip(*everything, strict=True))
     n_concepts = encoder.checkpoint.config.n_concepts
     figures = retrieval_figures(gallery_logits, labels[gallery], query_logits, labels[queries], n_concepts)
-    cosine = query_logits @ encoder.class_centers.T / np.linalg.norm(encoder.class_centers, axis=1)  # (Q, C), times |v|
-    figures["accuracy"] = float((cosine.argmax(axis=1) == labels[queries]).mean())
-    boxes = None if table.boxes is None else table.boxes[queries]
-    figures |= concept_figures(maps, sizes, boxes)
-    if boxes is not None and table.keypoints is not None and part_columns(table.keypoint_names).any():
-        figures |= keypoint_figures(score_parts(maps, sizes, boxes, table.keypoints[queries], table.keypoint_names))
+    figures["accuracy"] = nearest_center_accuracy(query_logits, encoder.class_centers, labels[queries])
+    figures |= map_figures(maps, sizes, table, queries)
     if table.mask_paths is not None:
-        figures |= part_figures(maps, [read_part_mask(table, row) for row in queries], table.part_names)
         figures["match_attribute_agreement"] = attribute_agreement(
             binarize(query_logits),
             binarize(gallery_logits),
@@ -92,6 +87,23 @@ def evaluate(
             figures["best_part"],
         )
     return {"n_gallery": len(gallery), "n_queries": len(queries)} | figures
+
+
+def map_figures(maps: np.ndarray, image_sizes: np.ndarray, table: ImageTable, rows: np.ndarray) -> dict[str, Any]:
+    """Figures of concept maps (n, M, h, w) of the images in ``rows`` (n,), whose heights and widths are (n, 2)."""
+    boxes = None if table.boxes is None else table.boxes[rows]
+    figures = concept_figures(maps, image_sizes, boxes)
+    if boxes is not None and table.keypoints is not None and part_columns(table.keypoint_names).any():
+        figures |= keypoint_figures(score_parts(maps, image_sizes, boxes, table.keypoints[rows], table.keypoint_names))
+    if table.mask_paths is not None:
+        figures |= part_figures(maps, [read_part_mask(table, row) for row in rows], table.part_names)
+    return figures
+
+
+def nearest_center_accuracy(code_logits: np.ndarray, class_centers: np.ndarray, labels: np.ndarray) -> float:
+    """Share of images (n, K) whose nearest center by cosine, of (C, K), is their class's."""
+    cosine = code_logits @ class_centers.T / np.linalg.norm(class_centers, axis=1)  # (n, C), times |v|
+    return float((cosine.argmax(axis=1) == labels).mean())
 
 
 def retrieval_figures(

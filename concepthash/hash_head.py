@@ -43,7 +43,8 @@ class HashHead(nn.Module):
 
     def __init__(self, n_concepts: int, n_bits: int, width: int, config: HeadConfig = HeadConfig()) -> None:
         super().__init__()
-        self.specificity = nn.Parameter(torch.randn(n_concepts, width))
+        specificity = torch.randn(n_concepts, width) * config.specificity
+        self.specificity = nn.Parameter(specificity, requires_grad=config.specificity)  # E
         self.to_subcode = _subcode_map(n_concepts, width, n_bits // n_concepts, config)
         self.norm = nn.BatchNorm1d(n_bits) if config.batch_norm else nn.Identity()
 

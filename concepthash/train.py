@@ -31,6 +31,7 @@ from .files import write_atomically
 from .image_views import Views
 from .language import text_features
 from .model import ConceptHash
+from .objective import Objective
 from .stems import load_stem_weights
 from .train_options import make_configs, make_parser
 from .trainer import Trainer
@@ -136,7 +137,7 @@ def _train(options: argparse.Namespace) -> Checkpoint | None:
         n_workers=options.workers,
         cache_gb=options.cache_gb,
     )
-    trainer = Trainer(model, features, training.labels, losses, config, accelerator, origin)
+    trainer = Trainer(Objective(model, losses), features, training.labels, config, accelerator, origin)
     _run(trainer, run / "state.pt")
     settings: dict[str, Any] = {"model": dataclasses.asdict(model_config), "losses": dataclasses.asdict(losses)}
     settings |= {"train": dataclasses.asdict(config), "data": table.name, "n_train": len(training)}

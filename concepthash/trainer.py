@@ -9,15 +9,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import dropout2d
 
 from .batches import BatchOrder
-from .config import LossConfig, TrainConfig
+from .config import TrainConfig
 from .errors import CheckpointError, ConfigError, DataError
 from .features import Features
-from .losses import loss_terms, total_loss
-from .model import ConceptHash, ConceptHashOutput
+from .objective import Objective
 
 __all__ = ["Trainer"]
 
@@ -31,14 +30,14 @@ class Trainer:
 
     Parameters
     ----------
-    model
-        With its stem weights.
+    objective
+        The model, with its stem weights, and what is minimized.
     features
         Stem features of V views of n images.
     labels
         (n,) class indices.
-    losses, config
-        What is minimized, and how.
+    config
+        How it is minimized.
     accelerator
         Device, processes and precision; `make_accelerator` gives one.
     origin
@@ -52,16 +51,15 @@ class Trainer:
 
     def __init__(
         self,
-        model: ConceptHash,
+        objective: Objective,
         features: Features,
         labels: np.ndarray,
-        losses: LossConfig,
         config: TrainConfig,
         accelerator: Accelerator,
         origin: str = "",
     ) -> None:
-        self.model, self.features, self.config, self.accelerator = model, features, config, accelerator
-        self._settings = repr((model.config, losses, config, origin))
+        self.model, self.features, self.config, self.accelerator = objective.model, features, config, accelerator
+        self._settings = repr((objective.model.config, objective.losses, config, origin))
         self._labels = torch.from_numpy(labels)
         self.order = BatchOrder(labels, features.n_views, config)
         self.n_parts = accelerator.num_processes * config.accumulation_steps
@@ -74,8 +72,7 @@ class Trainer:
         self.step = 0
         self.history: list[dict[str, float]] = []
         self._sums: dict[str, float] = {}
-        optimizer = _make_optimizer(model, config)
-        self.objective, self.optimizer = accelerator.prepare(_Objective(model, losses), optimizer)
+        self.objective, self.optimizer = accelerator.prepare(objective, _make_optimizer(objective, config))
 
     @property
     def n_steps(self) -> int:
@@ -221,33 +218,13 @@ class Trainer:
         self.step, self._sums, self.history = state["step"], state["sums"], state["history"]
 
 
-class _Objective(nn.Module):
-    """Every loss term and their total as one module, so that accelerate can wrap the model and its losses together."""
-
-    def __init__(self, model: ConceptHash, losses: LossConfig) -> None:
-        super().__init__()
-        self.model, self.losses = model, losses
-        needs_maps = bool(losses.csd_weight or losses.ground_weight)
-        self.n_attention = (len(model.backbone.blocks) if losses.csd_map == "rollout" else 1) if needs_maps else 0
-
-    def forward(self, features: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Terms of features (b, F, h, w) and labels (b,), unweighted, and ``"total"``."""
-        logits, embeddings, patches, attention = self.model.forward_features(features, n_attention=self.n_attention)
-        output = ConceptHashOutput(
-            logits.float(), embeddings.float(), patches.float(), tuple(weights.float() for weights in attention)
-        )
-        with torch.autocast(features.device.type, enabled=False):  # cosines, which 8 bits cannot tell apart
-            terms = loss_terms(self.model, output, labels, self.losses)
-            return terms | {"total": total_loss(terms, self.losses)}
-
-
 def _half_cosine(share: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
 
 
-def _make_optimizer(model: ConceptHash, config: TrainConfig) -> torch.optim.Optimizer:
+def _make_optimizer(objective: Objective, config: TrainConfig) -> torch.optim.Optimizer:
     """AdamW spares vectors and embeddings from weight decay; SGD decays everything, as released."""
-    trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
+    trained = {n: p for n, p in objective.named_parameters() if p.requires_grad}
     if config.optimizer == "sgd":
         return torch.optim.SGD(trained.values(), config.learning_rate, momentum=0.9, weight_decay=config.weight_decay)
     decayed = [p for n, p in trained.items() if p.ndim == 2 and n.endswith("weight")]

@@ -20,6 +20,7 @@ import numpy as np, torch
 from builders import tiny_config, tiny_model
 from concepthash.config import LOSS_PRESETS, HeadConfig, TrainConfig
 from concepthash.features import CachedFeatures
+from concepthash.objective import Objective
 from concepthash.train import make_accelerator
 from concepthash.trainer import Trainer
 
@@ -30,7 +31,7 @@ config = TrainConfig(epochs=3, batch_size=8, warmup_epochs=1, feature_dropout=0.
                      accumulation_steps=int(sys.argv[2]))
 shape = model.backbone.stem(torch.zeros(1, 3, 96, 128)).shape[1:]
 features = np.random.default_rng(0).normal(0, 0.3, (24, 2, *shape)).astype(np.float16)
-trainer = Trainer(model, CachedFeatures(features), np.arange(24) % 5, LOSS_PRESETS["grounded"], config,
+trainer = Trainer(Objective(model, LOSS_PRESETS["grounded"]), CachedFeatures(features), np.arange(24) % 5, config,
                   make_accelerator("cpu", config))
 for _ in range(3):
     trainer.run_epoch()

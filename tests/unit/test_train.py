@@ -21,6 +21,7 @@ from concepthash.feature_cache import training_features
 from concepthash.features import CachedFeatures, LiveFeatures, StemFeatures
 from concepthash.image_views import Views
 from concepthash.model import ConceptHash
+from concepthash.objective import Objective
 from concepthash.train_options import make_configs, make_parser
 from concepthash.trainer import Trainer
 
@@ -40,7 +41,7 @@ def new_trainer(origin: str = "", **changes: object) -> Trainer:
     model = tiny_model()
     config = TrainConfig(**({"epochs": 4, "batch_size": 5, "warmup_epochs": 1, "learning_rate": 3e-3} | changes))  # type: ignore[arg-type]
     features, accelerator = CachedFeatures(random_features(model)), train.make_accelerator("cpu", config)
-    return Trainer(model, features, LABELS, LOSS_PRESETS["grounded"], config, accelerator, origin)
+    return Trainer(Objective(model, LOSS_PRESETS["grounded"]), features, LABELS, config, accelerator, origin)
 
 
 @pytest.fixture(autouse=True)

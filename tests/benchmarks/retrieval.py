@@ -1,0 +1,286 @@
+"""``python -m tests.benchmarks.retrieval``: ConceptHash, its ablations and other methods, trained and measured alike.
+
+Every row is trained on the same cached features of the same frozen stem, with the same network, steps, batches and
+views; only the loss differs, and what the row's name says. Finished runs are kept in ``--results`` and not repeated, so
+the command can be stopped and started again; at the end it writes the table into ``checkpoints/README.md``.
+"""
+
+import argparse
+import dataclasses
+import fcntl
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+import torch
+from PIL import Image
+from sklearn.preprocessing import normalize
+from tqdm import tqdm
+
+from concepthash.attribution import MapSettings, concept_maps
+from concepthash.config import LOSS_PRESETS, HeadConfig, ModelConfig, TrainConfig
+from concepthash.data import ImageTable, read_dataset
+from concepthash.evaluate import map_figures, nearest_center_accuracy, retrieval_figures
+from concepthash.feature_cache import training_features
+from concepthash.image_views import Views
+from concepthash.model import ConceptHash
+from concepthash.objective import Objective
+from concepthash.train import make_accelerator, make_class_table, make_model
+from concepthash.trainer import Trainer
+
+from .baselines import CSQ, HashNet, OrthoHash, Softmax
+from .results_table import write_table
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "checkpoints" / "results.jsonl"
+BITS = {"birds": (6, 16, 32, 64), "cars": (6, 32, 64)}
+FAMILIES = {"birds": "", "cars": "make"}
+SEEDS = (0, 1, 2)
+OURS = "ConceptHash"
+ABLATED_BITS = 16
+ABLATIONS: dict[str, dict[str, Any]] = {  # what changes in the losses or in the model
+    "without L_csd": {"csd_weight": 0.0},
+    "without L_cd": {"cd_weight": 0.0},
+    "without L_quan": {"quan_weight": 0.0},
+    "without E": {"head": HeadConfig(specificity=False)},
+    "learnable centers": {"centers": "learnable", "text_dim": 0},
+    "random centers": {"centers": "random", "text_dim": 0},
+    "M = 1": {"n_concepts": 1},
+    "M = 2": {"n_concepts": 2},
+    "M = 8": {"n_concepts": 8},
+    "without L_ground": {"ground_weight": 0.0},
+    "without L_sub": {"sub_weight": 0.0},
+    "tokens read all": {"reading": "all"},
+}
+HASHERS = ("ITQ", "LSH")  # unsupervised, of features that somebody else made
+LOSS_FIELDS = {field.name for field in dataclasses.fields(LOSS_PRESETS["grounded"])}
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One training: a method on one data set; ``bits`` is 0 where one training serves all lengths."""
+
+    data: str
+    method: str
+    bits: int
+    seed: int
+
+
+def all_runs() -> Iterator[Run]:
+    """Every training of the table, seed by seed, so that a table of fewer seeds is there early."""
+    for seed in SEEDS:
+        for data, lengths in BITS.items():
+            for bits in lengths:
+                yield from (Run(data, method, bits, seed) for method in (OURS, "OrthoHash", "CSQ", "HashNet"))
+            yield from (Run(data, kind, 0, seed) for kind in ("frozen features", "trained features"))
+        yield from (Run("birds", f"{OURS}, {change}", ABLATED_BITS, seed) for change in ABLATIONS)
+
+
+def n_concepts_of(bits: int) -> int:
+    """3 concepts of 2 bits as in the paper's toy setting, and 4 otherwise."""
+    return 3 if bits == 6 else 4
+
+
+def rows_of(run: Run, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Train and measure; one row of figures for every length of code."""
+    torch.set_num_threads(1)
+    data = Data(run.data, options)
+    started = time.monotonic()
+    if run.method == "frozen features":
+        train, test = (pooled(features) for features in (data.train_features, data.test_features))
+        return hashed_rows(run, data, train, test, 0.0)
+    model = data.train(run, options.epochs[run.data])
+    minutes = (time.monotonic() - started) / 60
+    if run.method == "trained features":
+        train, test = (encode(model, features)[1] for features in (data.train_features, data.test_features))
+        return hashed_rows(run, data, train, test, minutes)
+    gallery, queries = (encode(model, features)[0] for features in (data.train_features, data.test_features))
+    labels, n_concepts = (data.training.labels, data.testing.labels), model.config.n_concepts
+    figures = retrieval_figures(gallery, labels[0], queries, labels[1], n_concepts)
+    maps = maps_of(model, data.test_features)
+    figures |= map_figures(maps, data.test_sizes(), data.testing, np.arange(len(data.testing)))
+    if run.method.startswith(OURS):
+        centers = model.class_centers().detach().float().numpy()
+        figures["accuracy"] = nearest_center_accuracy(queries, centers, labels[1])
+    return [row(run, run.bits, minutes, options.epochs[run.data], figures)]
+
+
+class Data:
+    """A data set with its cached features; ``train`` trains what a run says."""
+
+    def __init__(self, name: str, options: argparse.Namespace) -> None:
+        self.options = options
+        table = read_dataset(getattr(options, name), FAMILIES[name])
+        assert table.is_train is not None, f"{table.name} has no split."
+        self.training, self.testing = (table.subset(np.flatnonzero(part)) for part in (table.is_train, ~table.is_train))
+        self.classes = make_class_table(table, "minilm")
+        self.model_config = ModelConfig(
+            4, 64, len(table.class_names), reading="patches", text_dim=len(self.classes.text_features[0])
+        )
+        self.n_views = options.views[name]
+        self.train_features, self.test_features = (
+            self._features(self.training, self.n_views),
+            self._features(self.testing, 1),
+        )
+
+    def _features(self, table: ImageTable, n_views: int) -> Any:
+        model, config = make_model(self.model_config, self.classes), self.model_config.backbone
+        views = Views(table, config.image_size, n_views)
+        return training_features(model.backbone, config, views, self.options.cache, cache_gb=self.options.cache_gb)
+
+    def train(self, run: Run, epochs: int) -> ConceptHash:
+        """A trained model, in evaluation mode."""
+        change = ABLATIONS.get(run.method.removeprefix(f"{OURS}, "), {})
+        losses = {name: value for name, value in change.items() if name in LOSS_FIELDS}
+        sizes = {"n_concepts": n_concepts_of(run.bits), "n_bits": run.bits or 64}
+        others = {name: value for name, value in change.items() if name not in LOSS_FIELDS}
+        model = make_model(
+            dataclasses.replace(self.model_config, **(sizes | others)),
+            dataclasses.replace(self.classes, text_features=()) if "centers" in change else self.classes,
+            seed=run.seed,
+        )
+        made = {"OrthoHash": OrthoHash, "CSQ": CSQ, "trained features": Softmax}
+        if run.method.startswith(OURS):
+            objective = Objective(model, dataclasses.replace(LOSS_PRESETS["grounded"], **losses))
+        elif run.method == "HashNet":
+            objective = HashNet(model, len(self.training))
+        else:
+            objective = made[run.method](model)
+        config = TrainConfig(epochs=epochs, n_views=self.n_views, mixed_precision="bf16", seed=run.seed)
+        trainer = Trainer(objective, self.train_features, self.training.labels, config, make_accelerator("cpu", config))
+        while trainer.epoch < epochs:
+            trainer.run_epoch()
+        return model.eval()
+
+    def test_sizes(self) -> np.ndarray:
+        """(n, 2) heights and widths of the test images."""
+        return np.array([Image.open(path).size[::-1] for path in self.testing.paths])
+
+
+def batches(features: Any) -> Iterator[torch.Tensor]:
+    """View 0 of every image, 64 at once, (b, F, h, w) float32."""
+    n = len(features.array)
+    for begin in range(0, n, 64):
+        rows = np.arange(begin, min(n, begin + 64))
+        yield features.read(rows, np.zeros_like(rows)).float()
+
+
+@torch.inference_mode()
+def encode(model: ConceptHash, features: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Code logits (n, K) and concept embeddings (n, M·D)."""
+    outputs = [model.forward_features(part) for part in batches(features)]
+    parts = [(output.code_logits.numpy(), output.concept_embeddings.flatten(1).numpy()) for output in outputs]
+    logits, embeddings = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return logits, embeddings
+
+
+@torch.inference_mode()
+def maps_of(model: ConceptHash, features: Any) -> np.ndarray:
+    """Rollout of every concept, (n, M, h, w)."""
+    settings = MapSettings()
+    n = settings.n_attention(len(model.backbone.blocks))
+    outputs = (model.forward_features(part, n_attention=n) for part in batches(features))
+    return np.concatenate([concept_maps(output, model, settings).numpy() for output in outputs])
+
+
+def pooled(features: Any) -> np.ndarray:
+    """Means over the grid, (n, F)."""
+    return np.concatenate([part.mean(dim=(2, 3)).numpy() for part in batches(features)])
+
+
+def hashed_rows(run: Run, data: Data, train: np.ndarray, test: np.ndarray, minutes: float) -> list[dict[str, Any]]:
+    """Rows of ITQ and LSH on features (n, F), scaled to length 1 and centered."""
+    train, test = (np.ascontiguousarray(normalize(part), dtype=np.float32) for part in (train, test))
+    mean, rows = train.mean(axis=0), []
+    for bits in BITS[run.data]:
+        for kind in HASHERS:
+            started = time.monotonic()
+            if kind == "ITQ":
+                hasher = faiss.ITQTransform(train.shape[1], bits, True)
+                hasher.itq.seed = run.seed
+                hasher.train(train)
+            else:
+                hasher = faiss.RandomRotationMatrix(train.shape[1], bits)
+                hasher.init(run.seed)
+            gallery, queries = hasher.apply(train - mean), hasher.apply(test - mean)
+            figures = retrieval_figures(
+                gallery, data.training.labels, queries, data.testing.labels, n_concepts_of(bits)
+            )
+            epochs = 0 if run.method == "frozen features" else data.options.epochs[run.data]
+            spent = minutes + (time.monotonic() - started) / 60
+            rows.append(row(run, bits, spent, epochs, figures) | {"method": f"{kind}, {run.method}"})
+    return rows
+
+
+def row(run: Run, bits: int, minutes: float, epochs: int, figures: dict[str, Any]) -> dict[str, Any]:
+    """What is kept of a run."""
+    kept = {name: value for name, value in figures.items() if not name.endswith("_interval")}
+    return (
+        dataclasses.asdict(run)
+        | {"bits": bits, "run": run.method, "epochs": epochs, "minutes": round(minutes, 2)}
+        | kept
+    )
+
+
+def known_runs(file: Path, epochs: dict[str, int]) -> set[Run]:
+    """Runs that have a row, of the same number of epochs."""
+    rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    several = ("frozen features", "trained features")
+    return {
+        Run(r["data"], r["run"], 0 if r["run"] in several else r["bits"], r["seed"])
+        for r in rows
+        if r["epochs"] in (0, epochs[r["data"]])
+    }
+
+
+def main() -> int:
+    """Train what is missing, and write the table."""
+    options = _options()
+    options.results.parent.mkdir(parents=True, exist_ok=True)
+    known = known_runs(options.results, options.epochs)
+    wanted = [
+        run for run in all_runs() if run.seed in options.seeds and options.only in f"{run.data} {run.method} {run.bits}"
+    ]
+    missing = [run for run in wanted if run not in known]
+    os.environ |= {"OMP_NUM_THREADS": "1"}
+    with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
+        futures = [pool.submit(rows_of, run, options) for run in missing]
+        for future in tqdm(as_completed(futures), total=len(futures), desc="runs"):
+            with options.results.open("a") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                file.writelines(json.dumps(made) + "\n" for made in future.result())
+    print(write_table(options.results, ROOT / "checkpoints" / "README.md"))
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.retrieval", description=__doc__)
+    add = parser.add_argument
+    add("--birds", type=Path, required=True, help="birds in the layout of CUB-200-2011")
+    add("--cars", type=Path, required=True, help="Stanford Cars with index.csv and classes.csv")
+    add("--cache", type=Path, required=True, help="folder for frozen features")
+    add("--cache-gb", type=float, default=30.0)
+    add("--epochs-birds", type=int, default=30)
+    add("--epochs-cars", type=int, default=30)
+    add("--views-birds", type=int, default=16)
+    add("--views-cars", type=int, default=8)
+    add("--seeds", type=int, nargs="*", default=SEEDS)
+    add("--only", default="", help="only runs whose data, method and bits contain this text")
+    add("--jobs", type=int, default=os.cpu_count() or 1, help="trainings at once, each of one thread")
+    add("--results", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    options.epochs = {"birds": options.epochs_birds, "cars": options.epochs_cars}
+    options.views = {"birds": options.views_birds, "cars": options.views_cars}
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())
