@@ -77,7 +77,7 @@ class BackboneConfig:
     depth: int = 2
     n_heads: int = 4
     adapter_dim: int = 0
-    dropout: float = 0.2
+    dropout: float = 0.1
     drop_path: float = 0.1
     mean: tuple[float, float, float] = (127 / 255,) * 3
     std: tuple[float, float, float] = (128 / 255,) * 3

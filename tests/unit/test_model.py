@@ -12,6 +12,7 @@ from torch import Tensor
 from concepthash.adapters import AdaptedBlock
 from concepthash.backbones import build_backbone, pretrained_input
 from concepthash.config import CLIP_MEAN, CLIP_STD, MODEL_PRESETS, BackboneConfig, HeadConfig, ModelConfig
+from concepthash.dropout import ChannelDropout
 from concepthash.errors import ConfigError
 from concepthash.model import ConceptHash
 from concepthash.stems import load_stem_weights
@@ -264,3 +265,18 @@ def test_a_configuration_that_cannot_work_is_refused(build: object, says: str) -
 
 def test_classes_of_the_fixture_fit_the_model() -> None:
     assert len(tiny_classes().names) == tiny_config().n_classes
+
+
+def test_dropout_takes_the_same_channels_from_all_tokens_and_keeps_the_mean() -> None:
+    layer, tokens = ChannelDropout(0.25).train(), torch.ones(64, 7, 128)
+    dropped = layer(tokens)
+    assert torch.equal(dropped, dropped[:, :1].expand_as(dropped))
+    assert dropped.unique().tolist() == pytest.approx([0, 1 / 0.75])
+    assert float(dropped.mean()) == pytest.approx(1, abs=0.02)
+    assert layer.eval()(tokens) is tokens
+
+
+def test_a_hybrid_drops_channels_wherever_it_drops() -> None:
+    kinds = [type(module) for module in tiny_model().backbone.vit.modules()]
+    assert kinds.count(ChannelDropout) == 1 + 3 * 2  # behind the positions, and in two blocks of three places
+    assert all(module.p == 0 for module in tiny_model().backbone.modules() if isinstance(module, torch.nn.Dropout))

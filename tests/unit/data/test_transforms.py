@@ -112,3 +112,11 @@ def test_views_are_flipped_about_every_second_time() -> None:
         view[:, 0].mean() > view[:, -1].mean() for view in (training_view(slope, (8, 8), seed=s) for s in range(60))
     ]
     assert 15 < sum(flipped) < 45
+
+
+def test_a_trivial_view_has_the_size_depends_on_its_seed_and_keeps_most_of_the_image() -> None:
+    image = photo()
+    views = [training_view(image, (32, 48), seed=seed, augmentation="trivial") for seed in range(12)]
+    assert {view.shape for view in views} == {(32, 48, 3)}
+    np.testing.assert_array_equal(views[3], training_view(image, (32, 48), seed=3, augmentation="trivial"))
+    assert len({view.tobytes() for view in views}) > 6

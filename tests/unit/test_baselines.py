@@ -1,0 +1,108 @@
+"""The losses that ConceptHash is compared with, and the table they end in."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from benchmarks.baselines import CSQ, HashNet, OrthoHash, Softmax, fixed_centers
+from benchmarks.results_table import BEGIN, END, write_table
+from builders import tiny_config, tiny_model
+
+from concepthash.model import ConceptHashOutput
+from concepthash.objective import Objective
+
+LABELS = torch.tensor([0, 1, 2, 3, 4, 0, 1, 2])
+
+
+def output_of(code_logits: torch.Tensor) -> ConceptHashOutput:
+    return ConceptHashOutput(
+        code_logits, torch.randn(len(code_logits), 2, 32), torch.zeros(len(code_logits), 12, 32), ()
+    )
+
+
+@pytest.mark.parametrize("kind", [CSQ, OrthoHash])
+def test_codes_on_their_centers_cost_least(kind: type[Objective]) -> None:
+    objective = kind(tiny_model())  # type: ignore[call-arg]
+    centers = fixed_centers(5, 8)[LABELS]
+    on, beside = (float(objective.terms(output_of(6 * codes), LABELS)["total"]) for codes in (centers, -centers))
+    assert on < 0.1 * beside
+
+
+def test_hash_net_wants_equal_classes_together_and_others_apart() -> None:
+    together = fixed_centers(5, 8)[LABELS]
+    losses = []
+    for codes in (together, torch.ones(8, 8)):
+        objective = HashNet(tiny_model(), n_images=20)
+        objective.terms(output_of(3 * codes), LABELS)
+        losses.append(float(objective.terms(output_of(3 * codes), LABELS)["total"]))
+    assert losses[0] < 0.5 * losses[1]
+
+
+def test_hash_net_remembers_the_last_images_and_sharpens() -> None:
+    objective = HashNet(tiny_model(), n_images=12)
+    for step in range(3):
+        objective.terms(output_of(torch.full((8, 8), step + 1.0)), LABELS)
+    assert (objective.seen >= 0).all()
+    newest = torch.tanh(torch.tensor(3.0 * (1 + 0.005 * 2) ** 0.5))
+    assert (objective.codes == newest).all(dim=1).sum() == 8
+
+
+@pytest.mark.parametrize("kind", [CSQ, OrthoHash, Softmax])
+def test_a_baseline_learns_what_its_network_can_tell(kind: type[Objective]) -> None:
+    torch.manual_seed(0)
+    model = tiny_model().train()
+    objective = kind(model)  # type: ignore[call-arg]
+    features = torch.randn(8, 1280, 3, 4)
+    optimizer = torch.optim.Adam([p for p in objective.parameters() if p.requires_grad], 1e-3)
+    losses = []
+    for _ in range(12):
+        loss = objective(features, LABELS)["total"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.8 * losses[0]
+
+
+@pytest.mark.parametrize(("n_classes", "n_bits"), [(50, 64), (50, 32), (50, 16), (196, 6)])
+def test_fixed_centers_are_signs_and_as_far_apart_as_there_is_room_for(n_classes: int, n_bits: int) -> None:
+    centers = fixed_centers(n_classes, n_bits)
+    assert centers.shape == (n_classes, n_bits)
+    assert centers.abs().eq(1).all()
+    if n_bits >= 32:
+        products = centers @ centers.T
+        assert set(products.unique().tolist()) <= {-float(n_bits), 0.0, float(n_bits)}
+        assert products.eq(n_bits).sum() == n_classes
+
+
+def test_without_batch_norm_specificity_matters_and_behind_it_it_cannot() -> None:
+    """A shared linear map turns E into one number a bit, and batch norm takes that off again."""
+    embeddings = torch.randn(16, 2, 32)
+    for batch_norm in (True, False):
+        config = tiny_config(head=dataclasses.replace(tiny_config().head, batch_norm=batch_norm))
+        head = tiny_model(config).hash_head.train()
+        with_it = head(embeddings)
+        with torch.no_grad():
+            head.specificity.zero_()
+        assert torch.allclose(with_it, head(embeddings), atol=1e-4) is batch_norm
+
+
+def test_the_table_has_means_spreads_and_our_method_first(tmp_path: Path) -> None:
+    rows = [
+        {"data": "birds", "bits": 16, "method": method, "map": value, "map_topk": value, "precision_at_10": 0.5,
+         "map_per_concept": [0.2, 0.4], "minutes": 3.0} | ({"concept_overlap": 0.1} if method == "ConceptHash" else {})
+        for method, values in (("CSQ", (0.5,)), ("ConceptHash", (0.7, 0.8, 0.9)))
+        for value in values
+    ]  # fmt: skip
+    (tmp_path / "results.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "README.md").write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    write_table(tmp_path / "results.jsonl", tmp_path / "README.md")
+    text = (tmp_path / "README.md").read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "old" not in text
+    assert "| ConceptHash | 0.800 ± 0.100 | 0.800 ± 0.100 | 0.500 ± 0.000 | 0.300 ± 0.000 | 0.100 ± 0.000 |" in text
+    assert "| CSQ | 0.500 | 0.500 | 0.500 | 0.300 | – |" in text
+    assert text.index("| ConceptHash |") < text.index("| CSQ |")
