@@ -9,7 +9,17 @@ from torch import distributed
 
 from .errors import ConfigError
 
-__all__ = ["choose_device", "gather", "is_main", "join", "n_processes", "process_index", "share", "wait"]
+__all__ = [
+    "choose_device",
+    "gather",
+    "is_main",
+    "join",
+    "launched_precision",
+    "n_processes",
+    "process_index",
+    "share",
+    "wait",
+]
 
 T = TypeVar("T")
 
@@ -52,6 +62,11 @@ def join(device: str) -> torch.device:
     from accelerate import PartialState  # takes a second to import
 
     return torch.device(PartialState(cpu=chosen.type == "cpu").device)
+
+
+def launched_precision() -> str | None:
+    """``mixed_precision`` as ``accelerate launch`` was told, None where nobody launched or said."""
+    return os.environ.get("ACCELERATE_MIXED_PRECISION")
 
 
 def n_processes() -> int:

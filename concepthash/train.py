@@ -5,7 +5,6 @@ import dataclasses
 import hashlib
 import json
 import logging
-import os
 import shutil
 import sys
 import time
@@ -22,7 +21,7 @@ from .card import model_card
 from .checkpoint import Checkpoint, ClassTable, read_checkpoint, save_checkpoint, start_from
 from .config import ModelConfig, TrainConfig
 from .data import ImageTable, read_dataset
-from .devices import choose_device, wait
+from .devices import choose_device, launched_precision, wait
 from .encoder import Encoder
 from .errors import CheckpointError, ConceptHashError, ConfigError
 from .evaluate import evaluate
@@ -119,7 +118,7 @@ def _train(options: argparse.Namespace) -> Checkpoint | None:
     train_rows = np.arange(len(table)) if table.is_train is None else np.flatnonzero(table.is_train)
     training = table.subset(train_rows)
     classes = make_class_table(table, options.text_encoder if options.centers == "language" else "none")
-    options.mixed_precision = options.mixed_precision or os.environ.get("ACCELERATE_MIXED_PRECISION")
+    options.mixed_precision = options.mixed_precision or launched_precision()
     model_config, losses, config = make_configs(options, classes)
     accelerator = make_accelerator(options.device, config, options.tensorboard)
     model = make_model(model_config, classes, seed=config.seed).to(accelerator.device)

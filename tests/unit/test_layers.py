@@ -58,16 +58,17 @@ RANKS = [  # concepthash: a module imports from the ranks above it or its own
     {"errors", "config", "codes", "attention_centers", "concept_names", "data", "files", "localization", "metrics"}
     | {"keypoints"}
     | {"backbone_config", "official_file", "official_layout"}
-    | {"download_sources", "fetch", "unpack", "verify"},
+    | {"download_sources", "fetch", "unpack", "verify"}
+    | {"devices", "image_views"},
     {"center_maps"},
     {"center_measures"},
-    {"adapters", "backbones", "concept_tokens", "hash_head", "language", "stems"},
+    {"adapters", "backbones", "concept_tokens", "dropout", "hash_head", "language", "stems"},
     {"model"},
-    {"attribution", "losses", "checkpoint", "official_model"},
+    {"attribution", "losses", "checkpoint", "objective", "official_model"},
     {"encoder", "card", "parts", "center_sets"},
-    {"feature_cache", "gallery", "trainer"},
+    {"batches", "feature_cache", "features", "gallery", "trainer"},
     {"centers", "download", "encode", "evaluate", "import_official"},
-    {"train"},
+    {"train", "train_options"},
 ]
 SOURCES = [*sorted(p for folder in ("concepthash", "explorer") for p in (ROOT / folder).rglob("*.py")), ROOT / "app.py"]
 
@@ -130,5 +131,6 @@ def test_imports_inside_concepthash_run_one_way(file: Path) -> None:
 
 
 def test_only_settings_reads_the_environment() -> None:
+    """And `devices`, which finds there what ``accelerate launch`` says."""
     readers = [module_name(f) for f in SOURCES if "os.environ" in f.read_text() or "getenv" in f.read_text()]
-    assert set(readers) <= {"explorer.settings", "app"}, readers
+    assert set(readers) <= {"explorer.settings", "app", "concepthash.devices"}, readers
