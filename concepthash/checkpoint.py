@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, load_file, save
+from safetensors.torch import load, save
 
 from .concept_names import check_concept_names, read_concept_names
 from .config import ModelConfig, from_dict
@@ -24,7 +24,7 @@ __all__ = [
     "read_checkpoint",
     "rename_concepts",
     "save_checkpoint",
-    "start_from",
+    "weights_of",
 ]
 
 FORMAT = 1
@@ -140,18 +140,33 @@ def load_model(checkpoint: Checkpoint, device: str | torch.device = "cpu") -> Co
         If the weights were altered or do not fit the configuration; the first wrong names are in the message.
     """
     features = torch.tensor(checkpoint.classes.text_features) if checkpoint.classes.text_features else None
+    state = weights_of(checkpoint)
+    try:
+        model = ConceptHash(checkpoint.config, features)
+        _load_strictly(model, state)
+    except ConfigError as error:
+        raise CheckpointError(f"The weights of {checkpoint.name!r} cannot be used: {error}") from error
+    fold_batch_norm(model.eval().backbone.frozen_stem)
+    model.to(memory_format=torch.channels_last)  # as convolutions like it
+    return model.to(device).requires_grad_(False)
+
+
+def weights_of(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
+    """All weights of a checkpoint by name, as they are stored, those of its stem included.
+
+    Raises
+    ------
+    CheckpointError
+        If a file is missing or altered.
+    """
     try:
         state = load(_read_whole(checkpoint, checkpoint.path / "weights.safetensors", checkpoint.fingerprint))
         if checkpoint.stem:
             stem = load(_read_whole(checkpoint, _stem_file(checkpoint.path, checkpoint.stem), checkpoint.stem))
             state |= {f"{STEM}{name}": tensor for name, tensor in stem.items()}
-        model = ConceptHash(checkpoint.config, features)
-        _load_strictly(model, state)
-    except (ConfigError, SafetensorError) as error:
+    except SafetensorError as error:
         raise CheckpointError(f"The weights of {checkpoint.name!r} cannot be used: {error}") from error
-    fold_batch_norm(model.eval().backbone.frozen_stem)
-    model.to(memory_format=torch.channels_last)  # as convolutions like it
-    return model.to(device).requires_grad_(False)
+    return state
 
 
 def _stem_file(folder: Path, stem: str) -> Path:
@@ -178,24 +193,6 @@ def _read_whole(checkpoint: Checkpoint, file: Path, sha256: str) -> bytes:
             "in config.json. Copy the whole folder again."
         )
     return content
-
-
-def start_from(model: ConceptHash, checkpoint: Checkpoint) -> None:
-    """Fill a fresh model of the same sizes with a checkpoint's weights, to train it further.
-
-    A frozen stem keeps its own weights, which a checkpoint may hold rounded: so cached features stay valid.
-
-    Raises
-    ------
-    CheckpointError
-        If the weights are missing or do not fit.
-    """
-    try:
-        state = load_file(checkpoint.path / "weights.safetensors")
-        stem = {f"{STEM}{name}": tensor for name, tensor in model.backbone.frozen_stem.state_dict().items()}
-        _load_strictly(model, state | stem)
-    except (ConfigError, SafetensorError, OSError) as error:
-        raise CheckpointError(f"Training cannot start from {checkpoint.name!r}: {error}") from error
 
 
 def _load_strictly(model: ConceptHash, state: dict[str, torch.Tensor]) -> None:

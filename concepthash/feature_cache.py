@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ from .image_views import Views
 __all__ = ["cached_features", "training_features"]
 
 SAVE_EVERY = 16  # images
+_in_use: set[Path] = set()  # files that this process has mapped
+Progress = Callable[[int, int], None]
 _log = logging.getLogger(__name__)
 
 
@@ -31,6 +34,7 @@ def training_features(
     *,
     n_workers: int = 0,
     cache_gb: float = 20.0,
+    on_progress: Progress = lambda _done, _total: None,
 ) -> Features:
     """Features from a file where they fit into ``cache_gb`` · 10⁹ bytes, or computed anew in every step.
 
@@ -40,6 +44,8 @@ def training_features(
     ----------
     n_workers
         Processes that read and augment images while the stem runs.
+    on_progress
+        Called after every image with the number of images done by this process, and of those it does.
     """
     stem = StemFeatures(backbone, config)
     shape = (len(views.table), views.n_views, *stem(np.zeros((1, *views.size, 3), np.uint8)).shape[1:])
@@ -56,11 +62,17 @@ def training_features(
     if is_main():
         folder.mkdir(parents=True, exist_ok=True)
         _make_room(file, cache_gb * 1e9 - n_bytes)
-    return CachedFeatures(cached_features(stem, views, file, shape, n_workers=n_workers))
+    return CachedFeatures(cached_features(stem, views, file, shape, on_progress, n_workers=n_workers))
 
 
 def cached_features(
-    stem: StemFeatures, views: Views, file: Path, shape: tuple[int, ...], *, n_workers: int = 0
+    stem: StemFeatures,
+    views: Views,
+    file: Path,
+    shape: tuple[int, ...],
+    on_progress: Progress = lambda _done, _total: None,
+    *,
+    n_workers: int = 0,
 ) -> np.ndarray:
     """Stem features of every view of every image, each process computing its share.
 
@@ -91,6 +103,7 @@ def cached_features(
             if (begin + 1) % SAVE_EVERY == 0 or begin + 1 == len(rows):
                 features.flush()
                 done[rows[: begin + 1]] = True
+            on_progress(begin + 1, len(rows))
     wait()
     file.touch()  # so that `_make_room` knows that it is in use
     return np.asarray(np.load(file, mmap_mode="c"))
@@ -127,7 +140,8 @@ def _make_file(file: Path, shape: tuple[int, ...]) -> None:
 
 def _make_room(file: Path, allowed: float) -> None:
     """Delete features of other data, the longest unused first, until they take ``allowed`` bytes at most."""
-    others = sorted((f for f in file.parent.glob("*.npy") if f != file), key=lambda f: f.stat().st_mtime)
+    _in_use.add(file)
+    others = sorted((f for f in file.parent.glob("*.npy") if f not in _in_use), key=lambda f: f.stat().st_mtime)
     sizes = [f.stat().st_size for f in others]
     while sum(sizes) > allowed:
         sizes.pop(0)

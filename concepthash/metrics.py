@@ -13,7 +13,9 @@ from .codes import hamming, pack_words, subcodes
 from .errors import QueryError
 
 __all__ = [
+    "average_precision",
     "bit_balance",
+    "bootstrap_mean",
     "distances_per_concept",
     "map_per_concept",
     "mean_average_precision",
@@ -70,8 +72,26 @@ def mean_average_precision(distances: np.ndarray, query_labels: np.ndarray, gall
     >>> mean_average_precision(np.array([[3, 3]]), np.array([7]), np.array([7, 8]))
     0.75
     """
-    n_tied, n_relevant = _tie_sizes(distances, query_labels, gallery_labels)
-    return float(_expected_average_precision(n_tied, n_relevant).mean())
+    return float(average_precision(distances, query_labels, gallery_labels).mean())
+
+
+def average_precision(distances: np.ndarray, query_labels: np.ndarray, gallery_labels: np.ndarray) -> np.ndarray:
+    """Expected average precision of every query, (Q,) in [0, 1]; see `mean_average_precision`."""
+    return _expected_average_precision(*_tie_sizes(distances, query_labels, gallery_labels))
+
+
+def bootstrap_mean(values: np.ndarray, *, n_resamples: int = 1000, seed: int = 0) -> tuple[float, float, float]:
+    """Mean of values (n,), and the 95 % percentile interval of the means of samples with replacement: mean, low, high.
+
+    Examples
+    --------
+    >>> bootstrap_mean(np.full(5, 0.25))
+    (0.25, 0.25, 0.25)
+    """
+    n = len(values)
+    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=n_resamples)
+    low, high = np.percentile(counts @ values / n, (2.5, 97.5))
+    return float(values.mean()), float(low), float(high)
 
 
 def mean_average_precision_topk(distances: np.ndarray, query_labels: np.ndarray, gallery_labels: np.ndarray) -> float:

@@ -2,155 +2,121 @@
 
 import argparse
 import dataclasses
-import hashlib
 import json
 import logging
 import shutil
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs
-from tqdm import tqdm
 
 from .card import model_card
-from .checkpoint import Checkpoint, ClassTable, read_checkpoint, save_checkpoint, start_from
-from .config import ModelConfig, TrainConfig
-from .data import ImageTable, read_dataset
-from .devices import choose_device, launched_precision, wait
+from .checkpoint import Checkpoint, read_checkpoint, save_checkpoint
+from .data import ImageTable, hold_out, read_dataset
+from .devices import launched_precision, n_processes, wait
+from .encode import encode_table
 from .encoder import Encoder
-from .errors import CheckpointError, ConceptHashError, ConfigError
+from .errors import CheckpointError, ConceptHashError
+from .estimate import estimate
 from .evaluate import evaluate
-from .feature_cache import training_features
 from .files import write_atomically
-from .image_views import Views
-from .language import text_features
-from .model import ConceptHash
 from .objective import Objective
-from .stems import load_stem_weights
+from .run_report import STOPPED, RunReport, RunStoppedError
+from .train_loop import compare, run_to_end
 from .train_options import make_configs, make_parser
+from .train_setup import features_of, make_accelerator, make_class_table, make_model, origin_of
 from .trainer import Trainer
+from .watch import Watch
 
-__all__ = ["main", "make_accelerator", "make_class_table", "make_model"]
-
-
-def make_class_table(table: ImageTable, text_encoder: str) -> ClassTable:
-    """Names, families and text features of a data set's classes; ``"none"`` leaves the features out."""
-    if text_encoder == "none":
-        return ClassTable(table.class_names, table.families)
-    features = text_features(table.class_names, text_encoder)
-    rows = tuple(tuple(float(f"{value:.6g}") for value in row) for row in features)
-    return ClassTable(table.class_names, table.families, rows, text_encoder)
-
-
-def make_model(config: ModelConfig, classes: ClassTable, *, seed: int = 0) -> ConceptHash:
-    """A fresh model with the weights its stem or transformer is to start from."""
-    torch.manual_seed(seed)
-    features = torch.tensor(classes.text_features) if classes.text_features else None
-    model = ConceptHash(config, features, pretrained=not config.backbone.is_hybrid)
-    if config.backbone.is_hybrid:
-        load_stem_weights(model.backbone, config.backbone)
-    return model
-
-
-def make_accelerator(device: str, config: TrainConfig, tensorboard: str | None = None) -> Accelerator:
-    """What `Trainer` runs on: one device, or every process of an ``accelerate launch``.
-
-    Parameters
-    ----------
-    device
-        See `choose_device`.
-    tensorboard
-        Folder for its log.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such device, it cannot do the precision, or tensorboard is missing.
-    """
-    kind = choose_device(device).type
-    try:
-        accelerator = Accelerator(
-            cpu=kind == "cpu",
-            mixed_precision=config.mixed_precision,
-            gradient_accumulation_steps=config.accumulation_steps,
-            log_with="tensorboard" if tensorboard else None,
-            project_dir=tensorboard,
-            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
-        )
-        if tensorboard:
-            accelerator.init_trackers("training")
-    except (ImportError, ValueError) as error:
-        raise ConfigError(f"Training cannot be set up like this: {error}") from error
-    return accelerator
+__all__ = ["main"]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; 0 when it worked, 2 with one sentence on standard error when it could not."""
+    """Run the command; 0 when it worked, 75 when it was asked to stop, 2 with one sentence when it could not."""
     options = make_parser(__doc__).parse_args(arguments)
     logging.basicConfig(format="%(message)s")
+    report = RunReport(Path(options.report) if options.report else None)
+    said = ""
     try:
-        checkpoint = _train(options)
+        checkpoint = _train(options, report)
+    except RunStoppedError as stop:
+        print(stop, file=sys.stderr)
+        return STOPPED
     except ConceptHashError as error:
-        print(error, file=sys.stderr)
-        return 2
+        said = str(error)
     except OSError as error:
-        print(f"Training stopped: {error.strerror or error}. Run the same command again to go on.", file=sys.stderr)
+        said = f"Training stopped: {error.strerror or error}. Run the same command again to go on."
+    if said:
+        print(said, file=sys.stderr)
+        _tell_of_error(report, said)
         return 2
     if checkpoint:
         print(json.dumps({"checkpoint": str(checkpoint.path)} | dict(checkpoint.metrics)))
     return 0
 
 
-def _train(options: argparse.Namespace) -> Checkpoint | None:
+def _train(options: argparse.Namespace, report: RunReport) -> Checkpoint | None:
     """Train and save; the checkpoint in the main process, None in others."""
     started = time.monotonic()
     out = Path(options.out)
     run = out / "run"
     if (out / "config.json").exists():
         return _finished(out, run)
-    run.mkdir(parents=True, exist_ok=True)
-    table = read_dataset(options.data, families=options.families)
-    train_rows = np.arange(len(table)) if table.is_train is None else np.flatnonzero(table.is_train)
-    training = table.subset(train_rows)
+    table = read_dataset(options.data, options.families)
+    if options.hold_out and table.is_train is None:
+        table = hold_out(table, options.hold_out)
+    training, held_out = _parts(table)
+    start = read_checkpoint(options.start) if options.start else None
     classes = make_class_table(table, options.text_encoder if options.centers == "language" else "none")
     options.mixed_precision = options.mixed_precision or launched_precision()
-    model_config, losses, config = make_configs(options, classes)
+    model_config, losses, config = make_configs(options, classes, start)
     accelerator = make_accelerator(options.device, config, options.tensorboard)
-    model = make_model(model_config, classes, seed=config.seed).to(accelerator.device)
-    origin = hashlib.sha256(repr((training.image_ids, training.labels.tolist())).encode()).hexdigest()
-    if options.start:
-        start = read_checkpoint(options.start)
-        start_from(model, start)
-        origin += start.fingerprint
-    backbone = model_config.backbone
-    features = training_features(
-        model.backbone,
-        backbone,
-        Views(training, backbone.image_size, config.n_views, config.seed, config.augmentation),
-        Path(options.cache or run / "features"),
-        n_workers=options.workers,
-        cache_gb=options.cache_gb,
+    if n_processes() == 1:
+        report.listen()
+    model = make_model(model_config, classes, seed=config.seed, start=start).to(accelerator.device)
+    if options.estimate:
+        print(json.dumps(estimate(Objective(model, losses), training, held_out, config, accelerator)))
+        return None
+    run.mkdir(parents=True, exist_ok=True)
+    features = features_of(
+        model, training, config, options, run / "features", n_views=config.n_views,
+        on_progress=lambda done, total: report.tick("features", done=done, total=total),
+    )  # fmt: skip
+    trainer = Trainer(
+        Objective(model, losses), features, training.labels, config, accelerator, origin_of(training, start)
     )
-    trainer = Trainer(Objective(model, losses), features, training.labels, config, accelerator, origin)
-    _run(trainer, run / "state.pt")
+    watch = None
+    if report.file and len(held_out):
+        queries = features_of(
+            model, held_out, config, options, run / "features", n_views=1,
+            on_progress=lambda done, total: report.tick("features", done=done, total=total),
+        )  # fmt: skip
+        watch = Watch(model, features, training.labels, queries, held_out.labels)
+    report.tell("begin", epochs=config.epochs, steps=trainer.n_steps, n_train=len(training), n_test=len(held_out),
+                classes=list(table.class_names),
+                watched=[str(held_out.paths[row]) for row in watch.rows] if watch else [])  # fmt: skip
+    run_to_end(trainer, run / "state.pt", report, watch)
     settings: dict[str, Any] = {"model": dataclasses.asdict(model_config), "losses": dataclasses.asdict(losses)}
     settings |= {"train": dataclasses.asdict(config), "data": table.name, "n_train": len(training)}
     settings |= {
         "device": accelerator.device.type,
         "processes": accelerator.num_processes,
-        "start": options.start and Path(options.start).name,
+        "start": start and start.name,
         "minutes": round((time.monotonic() - started) / 60, 1),
     }
     if accelerator.is_main_process:
         save_checkpoint(run / "final", model, classes, metrics=settings)
     wait()
-    unfinished = read_checkpoint(run / "final")
-    figures = _measure(unfinished, table, options.device)
+    report.tell("finishing")
+    if watch and report.file:
+        compare(watch, start, report)
+    unfinished = dataclasses.replace(read_checkpoint(run / "final"), name=out.name)
+    figures = _measure(unfinished, table, options)
+    if options.gallery:
+        encode_table(Encoder(unfinished, options.device), table, out / "gallery", progress=False, overwrite=True)
     accelerator.end_training()
     if not accelerator.is_main_process:
         return None
@@ -158,7 +124,14 @@ def _train(options: argparse.Namespace) -> Checkpoint | None:
     write_atomically(out / "history.json", json.dumps(trainer.history).encode())
     save_checkpoint(out, model, classes, metrics=settings | figures, card=card, share_stem=options.share_stem)
     shutil.rmtree(run)
-    return dataclasses.replace(unfinished, path=out, name=out.name, metrics=settings | figures)
+    report.tell("done", checkpoint=str(out))
+    return dataclasses.replace(unfinished, path=out, metrics=settings | figures)
+
+
+def _parts(table: ImageTable) -> tuple[ImageTable, ImageTable]:
+    """Images to train on, and images held out, maybe none."""
+    is_train = np.ones(len(table), bool) if table.is_train is None else table.is_train
+    return table.subset(np.flatnonzero(is_train)), table.subset(np.flatnonzero(~is_train))
 
 
 def _finished(out: Path, run: Path) -> Checkpoint:
@@ -169,24 +142,15 @@ def _finished(out: Path, run: Path) -> Checkpoint:
     return read_checkpoint(out)
 
 
-def _run(trainer: Trainer, state: Path) -> None:
-    accelerator = trainer.accelerator
-    if state.exists():
-        trainer.resume(state)
-    bar = tqdm(total=trainer.config.epochs, initial=trainer.epoch, desc="training", unit="epoch",
-               disable=not accelerator.is_main_process)  # fmt: skip
-    with bar:
-        while trainer.epoch < trainer.config.epochs:
-            means = trainer.run_epoch(state)
-            accelerator.log(means, step=trainer.epoch)
-            bar.set_postfix({name: f"{value:.3f}" for name, value in means.items()})
-            bar.update()
-
-
-def _measure(checkpoint: Checkpoint, table: ImageTable, device: str) -> dict[str, Any]:
+def _measure(checkpoint: Checkpoint, table: ImageTable, options: argparse.Namespace) -> dict[str, Any]:
     if table.is_train is None or table.is_train.all():
         return {}
-    return {"figures": evaluate(Encoder(checkpoint, device), table)}
+    return {"figures": evaluate(Encoder(checkpoint, options.device), table)}
+
+
+def _tell_of_error(report: RunReport, said: str) -> None:
+    with suppress(OSError):  # the disk that is full is often the one of the report
+        report.tell("error", said=said)
 
 
 if __name__ == "__main__":

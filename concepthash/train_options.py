@@ -5,7 +5,7 @@ import dataclasses
 from typing import Any, get_args
 
 from .backbones import pretrained_input
-from .checkpoint import ClassTable
+from .checkpoint import Checkpoint, ClassTable
 from .config import (
     LOSS_PRESETS,
     MODEL_PRESETS,
@@ -24,44 +24,64 @@ from .config import (
     Schedule,
     TrainConfig,
 )
+from .errors import ConfigError
 from .language import TEXT_ENCODERS
 
 __all__ = ["make_configs", "make_parser"]
 
 MODEL_SWITCHES = ("reading", "center_input", "prompt_generator")
+BACKBONE_OPTIONS = ("backbone", "image_size", "output_stride", "stem_stage", "width", "depth", "adapter_dim")
 LOSS_SWITCHES = (
     "clf_weight", "quan_weight", "cd_weight", "csd_weight", "ground_weight", "sub_weight", "ground_floor", "cd_margin",
     "cd_offset",
 )  # fmt: skip
 
 
-def make_configs(options: argparse.Namespace, classes: ClassTable) -> tuple[ModelConfig, LossConfig, TrainConfig]:
-    """Make what the options say: a preset, and every single switch that was given over it."""
-    seen = {} if options.backbone in ("hybrid", "clip") else pretrained_input(options.backbone)
-    if options.image_size is not None:
-        seen["image_size"] = (options.image_size, options.image_size)
-    backbone = BackboneConfig(
-        name=options.backbone,
-        **seen,
-        output_stride=options.output_stride,
-        stem_stage=options.stem_stage,
-        width=options.width,
-        depth=options.depth,
-        adapter_dim=options.adapter_dim,
-        dropout=options.dropout,
-    )
-    model = ModelConfig(
-        n_concepts=options.concepts,
-        n_bits=options.bits,
-        n_classes=len(classes.names),
-        backbone=backbone,
-        centers=options.centers,
-        text_dim=len(classes.text_features[0]) if classes.text_features else 0,
-        **(MODEL_PRESETS[options.preset] | _given(options, *MODEL_SWITCHES)),
-    )
+def make_configs(
+    options: argparse.Namespace, classes: ClassTable, start: Checkpoint | None = None
+) -> tuple[ModelConfig, LossConfig, TrainConfig]:
+    """Make what the options say: a preset, or the sizes of ``start``, and every single switch over it.
+
+    Raises
+    ------
+    ConfigError
+        If settings cannot work together, or the options want another network than that of ``start``.
+    """
     losses = dataclasses.replace(LOSS_PRESETS[options.preset], **_given(options, *LOSS_SWITCHES))
     switches = [field.name for field in dataclasses.fields(TrainConfig)]
-    return model, losses, dataclasses.replace(TRAIN_PRESETS[options.preset], **_given(options, *switches))
+    train = dataclasses.replace(TRAIN_PRESETS[options.preset], **_given(options, *switches))
+    sizes: dict[str, Any] = {"n_classes": len(classes.names), "centers": options.centers}
+    sizes["text_dim"] = len(classes.text_features[0]) if classes.text_features else 0
+    sizes |= {field: value for field, value in (("n_concepts", options.concepts), ("n_bits", options.bits)) if value}
+    sizes |= _given(options, *MODEL_SWITCHES)
+    if start:
+        return _like(start, options, sizes, losses), losses, train
+    made: dict[str, Any] = {"n_concepts": 4, "n_bits": 64, "backbone": _backbone(options)}
+    return ModelConfig(**(made | MODEL_PRESETS[options.preset] | sizes)), losses, train
+
+
+def _like(start: Checkpoint, options: argparse.Namespace, sizes: dict[str, Any], losses: LossConfig) -> ModelConfig:
+    """Sizes of a model with the network of ``start``."""
+    wanted = [name for name in BACKBONE_OPTIONS if getattr(options, name) is not None]
+    if wanted:
+        raise ConfigError(f"--from keeps the network of {start.name!r}; leave out --{wanted[0].replace('_', '-')}.")
+    config = start.config
+    return dataclasses.replace(
+        config,
+        **sizes,
+        backbone=dataclasses.replace(config.backbone, **_given(options, "dropout")),
+        text_hidden=config.text_hidden if sizes["text_dim"] == config.text_dim else 0,
+        patch_classifier=losses.ground_weight > 0,
+    )
+
+
+def _backbone(options: argparse.Namespace) -> BackboneConfig:
+    name = options.backbone or "hybrid"
+    seen = {} if name in ("hybrid", "clip") else pretrained_input(name)
+    if options.image_size is not None:
+        seen["image_size"] = (options.image_size, options.image_size)
+    others = ("output_stride", "stem_stage", "width", "depth", "adapter_dim", "dropout")
+    return BackboneConfig(name=name, **(seen | _given(options, *others)))
 
 
 def _given(options: argparse.Namespace, *names: str) -> dict[str, Any]:
@@ -76,7 +96,11 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
     add("--data", required=True, help="data set, such as the layout of CUB-200-2011 or one folder of images per class")
     add("--families", default="", help="what makes a family, where the data set has a choice: make or body of cars")
     add("--out", required=True, help="checkpoint folder to make; a killed run goes on when started again")
-    add("--from", dest="start", help="checkpoint of the same sizes and classes whose weights to start from")
+    add("--from", dest="start", help="checkpoint to start from: its network stays, classes, concepts and bits may be "
+        "others")  # fmt: skip
+    add("--hold-out", type=float, default=0.0, help="share of the images to measure on, where the data has no split")
+    add("--gallery", action="store_true", help="encode all images into the folder 'gallery' of the checkpoint")
+    add("--estimate", action="store_true", help="print how many seconds it would take here, and train nothing")
     add("--preset", choices=sorted(LOSS_PRESETS), default="grounded", help="settings of losses, network and training")
     _add_model(parser.add_argument_group("model"))
     _add_losses(parser.add_argument_group("losses, instead of the preset's"))
@@ -87,22 +111,22 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
 
 def _add_model(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--concepts", type=int, default=4, help="M, number of concept tokens")
-    add("--bits", type=int, default=64, help="K, bits of the whole code, a multiple of M")
+    add("--concepts", type=int, help="M, number of concept tokens; default: 4, or those of --from")
+    add("--bits", type=int, help="K, bits of the whole code, a multiple of M; default: 64, or those of --from")
     add("--centers", choices=["language", "learnable", "random"], default="language", help="kind of hash centers")
     add("--text-encoder", choices=sorted(TEXT_ENCODERS), default="minilm", help="source of class-name features")
-    add("--backbone", default="hybrid", help="hybrid, or the name of a timm VisionTransformer")
-    add("--adapter-dim", type=int, default=0, help="bottleneck of adapters in a frozen transformer; 0 trains it")
+    add("--backbone", help="hybrid (default), or the name of a timm VisionTransformer")
+    add("--adapter-dim", type=int, help="bottleneck of adapters in a frozen transformer; 0 trains it")
     add("--prompt-generator", action=argparse.BooleanOptionalAction, help="concept tokens as in the released code")
     add("--center-input", choices=get_args(CenterInput), help="text features as they are or their signs")
     add("--reading", choices=get_args(Reading), help="what a token may attend to")
     add("--image-size", type=int, help="pixels of the square that images are resized to; default: 320, or what the "
         "weights of a timm model expect")  # fmt: skip
-    add("--output-stride", type=int, default=32, choices=[8, 16, 32], help="pixels per grid cell of a hybrid")
+    add("--output-stride", type=int, choices=[8, 16, 32], help="pixels per grid cell of a hybrid")
     add("--stem-stage", type=int, help="last stage of a hybrid's stem, 0 to 4; default: the whole stem")
-    add("--width", type=int, default=256, help="token width of a hybrid")
-    add("--depth", type=int, default=BackboneConfig.depth, help="transformer blocks of a hybrid")
-    add("--dropout", type=float, default=BackboneConfig.dropout, help="share of channels dropped in a hybrid")
+    add("--width", type=int, help="token width of a hybrid")
+    add("--depth", type=int, help="transformer blocks of a hybrid")
+    add("--dropout", type=float, help="share of channels dropped in a hybrid")
 
 
 def _add_losses(group: argparse._ArgumentGroup) -> None:
@@ -143,4 +167,5 @@ def _add_machine(group: argparse._ArgumentGroup) -> None:
         "not fit, the stem runs in every step")  # fmt: skip
     add("--workers", type=int, default=0, help="processes that read images")
     add("--share-stem", action="store_true", help="keep the frozen stem in the folder 'stems' beside --out")
+    add("--report", metavar="FILE", help="file for lines of JSON that tell how the run stands; SIGTERM then stops it")
     add("--tensorboard", metavar="DIR", help="folder for curves of every loss; needs the package tensorboard")

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -100,13 +100,15 @@ class Trainer:
             share = (step + 1) / warmup if step < warmup else _half_cosine((step - warmup) / max(1, total - warmup))
         return config.learning_rate * share
 
-    def run_epoch(self, state: Path | None = None) -> dict[str, float]:
+    def run_epoch(self, state: Path | None = None, on_step: Callable[[], None] = lambda: None) -> dict[str, float]:
         """Train to the end of the epoch and return the mean of every loss term and of their total.
 
         Parameters
         ----------
         state
             File to keep the state in, every ``save_steps`` steps and at the end of the epoch.
+        on_step
+            Called before every step; what it raises ends the epoch there, with the state kept.
 
         Raises
         ------
@@ -117,6 +119,13 @@ class Trainer:
         end = (self.epoch + 1) * self.n_steps
         steps: list[dict[str, Tensor]] = []
         for parts in self._read_ahead(range(self.step, end)):
+            try:
+                on_step()
+            except BaseException:
+                self._add(steps)
+                if state:
+                    self.save(state)
+                raise
             steps.append(self._train_step(parts))
             self.step += 1
             if state and self.step < end and self.step % self.config.save_steps == 0:

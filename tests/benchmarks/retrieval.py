@@ -33,7 +33,7 @@ from concepthash.feature_cache import training_features
 from concepthash.image_views import Views
 from concepthash.model import ConceptHash
 from concepthash.objective import Objective
-from concepthash.train import make_accelerator, make_class_table, make_model
+from concepthash.train_setup import make_accelerator, make_class_table, make_model
 from concepthash.trainer import Trainer
 
 from .baselines import CSQ, HashNet, OrthoHash, Softmax

@@ -24,7 +24,7 @@ from concepthash.features import CachedFeatures
 from concepthash.losses import loss_terms, total_loss
 from concepthash.model import ConceptHash
 from concepthash.objective import Objective
-from concepthash.train import make_accelerator
+from concepthash.train_setup import make_accelerator
 from concepthash.trainer import Trainer
 
 N_IMAGES, N_VIEWS, N_CLASSES = 512, 4, 50

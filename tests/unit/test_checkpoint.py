@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from builders import tiny_classes, tiny_config, tiny_model
+from builders import tiny_classes, tiny_model
 
-from concepthash.checkpoint import Checkpoint, load_model, read_checkpoint, rename_concepts, save_checkpoint, start_from
+from concepthash.checkpoint import Checkpoint, load_model, read_checkpoint, rename_concepts, save_checkpoint
 from concepthash.encoder import Encoder
 from concepthash.errors import CheckpointError, ConfigError
 
@@ -59,24 +59,6 @@ def test_everything_said_of_a_checkpoint_comes_back(checkpoint: Checkpoint) -> N
     assert again.classes == tiny_classes()
     assert again.concept_names == ("concept 1", "concept 2")
     assert len(again.fingerprint) == 64
-
-
-def test_training_goes_on_from_a_checkpoint_with_the_stem_left_alone(checkpoint: Checkpoint) -> None:
-    model = tiny_model()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(1.0)
-    stem = {name: tensor.clone() for name, tensor in model.backbone.frozen_stem.state_dict().items()}
-    start_from(model, checkpoint)
-    torch.testing.assert_close(
-        model.concept_tokens.concept_tokens, tiny_model().concept_tokens.concept_tokens, rtol=1e-3, atol=1e-3
-    )
-    assert all(torch.equal(stem[name], t) for name, t in model.backbone.frozen_stem.state_dict().items())
-
-
-def test_training_does_not_go_on_from_a_checkpoint_of_another_size(checkpoint: Checkpoint) -> None:
-    with pytest.raises(CheckpointError, match="Training cannot start from 'tiny': they do not fit"):
-        start_from(tiny_model(tiny_config(n_bits=16)), checkpoint)
 
 
 def test_truncated_weights_are_refused(checkpoint: Checkpoint) -> None:

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DRIVER = '''
 import os, signal, sys
 import torch
-from concepthash import train, trainer
+from concepthash import train, train_setup, trainer
 
 moment, arguments = sys.argv[1], sys.argv[2:]
 
@@ -34,7 +34,7 @@ def dying(function, count):
     return called
 
 torch.set_num_threads(1)
-train.load_stem_weights = lambda *_: None
+train_setup.load_stem_weights = lambda *_: None
 if moment == "mid-epoch":
     trainer.Trainer._train_step = dying(trainer.Trainer._train_step, 5)
 elif moment == "mid-save":

@@ -59,7 +59,7 @@ RANKS = [  # concepthash: a module imports from the ranks above it or its own
     | {"keypoints"}
     | {"backbone_config", "official_file", "official_layout"}
     | {"download_sources", "fetch", "unpack", "verify"}
-    | {"devices", "image_views"},
+    | {"devices", "image_views", "run_report"},
     {"center_maps"},
     {"center_measures"},
     {"adapters", "backbones", "concept_tokens", "dropout", "hash_head", "language", "stems"},
@@ -68,7 +68,8 @@ RANKS = [  # concepthash: a module imports from the ranks above it or its own
     {"encoder", "card", "parts", "center_sets"},
     {"batches", "feature_cache", "features", "gallery", "trainer"},
     {"centers", "download", "encode", "evaluate", "import_official"},
-    {"train", "train_options"},
+    {"estimate", "start", "watch", "train_setup"},
+    {"train", "train_loop", "train_options"},
 ]
 SOURCES = [*sorted(p for folder in ("concepthash", "explorer") for p in (ROOT / folder).rglob("*.py")), ROOT / "app.py"]
 

@@ -21,7 +21,7 @@ from builders import tiny_config, tiny_model
 from concepthash.config import LOSS_PRESETS, HeadConfig, TrainConfig
 from concepthash.features import CachedFeatures
 from concepthash.objective import Objective
-from concepthash.train import make_accelerator
+from concepthash.train_setup import make_accelerator
 from concepthash.trainer import Trainer
 
 torch.set_num_threads(1)

@@ -12,7 +12,7 @@ import torch
 from accelerate.state import AcceleratorState
 from builders import tiny_classes, tiny_config, tiny_model
 
-from concepthash import feature_cache, train
+from concepthash import feature_cache, train, train_setup
 from concepthash.checkpoint import read_checkpoint
 from concepthash.config import LOSS_PRESETS, TRAIN_PRESETS, BackboneConfig, TrainConfig
 from concepthash.data import read_dataset
@@ -23,6 +23,7 @@ from concepthash.image_views import Views
 from concepthash.model import ConceptHash
 from concepthash.objective import Objective
 from concepthash.train_options import make_configs, make_parser
+from concepthash.train_setup import make_accelerator
 from concepthash.trainer import Trainer
 
 LABELS = np.arange(20) % 5
@@ -40,7 +41,7 @@ def random_features(model: ConceptHash) -> np.ndarray:
 def new_trainer(origin: str = "", **changes: object) -> Trainer:
     model = tiny_model()
     config = TrainConfig(**({"epochs": 4, "batch_size": 5, "warmup_epochs": 1, "learning_rate": 3e-3} | changes))  # type: ignore[arg-type]
-    features, accelerator = CachedFeatures(random_features(model)), train.make_accelerator("cpu", config)
+    features, accelerator = CachedFeatures(random_features(model)), make_accelerator("cpu", config)
     return Trainer(Objective(model, LOSS_PRESETS["grounded"]), features, LABELS, config, accelerator, origin)
 
 
@@ -225,7 +226,7 @@ def test_the_command_makes_a_checkpoint_that_loads(
     cub_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(train, "make_class_table", lambda *_: tiny_classes())
-    monkeypatch.setattr(train, "load_stem_weights", lambda *_: None)
+    monkeypatch.setattr(train_setup, "load_stem_weights", lambda *_: None)
     out = tmp_path / "made"
     arguments = f"--data {cub_folder} --out {out} --bits 8 --concepts 2 --image-size 64 --width 32 --depth 1"
     arguments += " --epochs 2 --views 2 --batch-size 4 --device cpu"
