@@ -11,6 +11,7 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 from builders import tiny_classes, tiny_config, tiny_model
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from concepthash import feature_cache, train, train_setup
 from concepthash.checkpoint import read_checkpoint
@@ -22,6 +23,8 @@ from concepthash.features import CachedFeatures, LiveFeatures, StemFeatures
 from concepthash.image_views import Views
 from concepthash.model import ConceptHash
 from concepthash.objective import Objective
+from concepthash.run_report import RunReport
+from concepthash.train_loop import run_to_end
 from concepthash.train_options import make_configs, make_parser
 from concepthash.train_setup import make_accelerator
 from concepthash.trainer import Trainer
@@ -298,3 +301,17 @@ def test_a_folder_without_images_is_refused(tmp_path: Path, capsys: pytest.Captu
 
 def test_the_fixture_has_the_classes_of_the_tiny_model() -> None:
     assert tiny_config().n_classes == len(tiny_classes().names)
+
+
+def test_curves_can_go_to_tensorboard(tmp_path: Path) -> None:
+    config = TrainConfig(epochs=2, batch_size=5, warmup_epochs=1)
+    accelerator = make_accelerator("cpu", config, str(tmp_path))
+    model = tiny_model()
+    trainer = Trainer(
+        Objective(model, LOSS_PRESETS["grounded"]), CachedFeatures(random_features(model)), LABELS, config, accelerator
+    )
+    run_to_end(trainer, tmp_path / "state.pt", RunReport(None), None)
+    accelerator.end_training()
+    log = EventAccumulator(str(tmp_path / "training")).Reload()
+    assert [event.step for event in log.Scalars("total")] == [1, 2]
+    assert log.Scalars("total")[1].value == pytest.approx(trainer.history[1]["total"])
