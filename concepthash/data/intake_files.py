@@ -45,7 +45,7 @@ def portable_name(name: str) -> str:
     -------
     str
         In the composed form of Unicode (NFC), with an underscore for each character that cannot stand in a name, and
-        no space or dot at its end.
+        no space or dot at either end.
 
     Examples
     --------
@@ -54,7 +54,7 @@ def portable_name(name: str) -> str:
     """
     name = unicodedata.normalize("NFC", name)
     name = "".join(c if c.isprintable() and c not in '<>:"|?*/\\' else "_" for c in name)
-    name = name.strip().rstrip(" .") or "_"
+    name = name.strip(" .") or "_"
     return f"_{name}" if _DEVICE.fullmatch(name) else name
 
 
