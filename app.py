@@ -47,7 +47,7 @@ def serve(settings: Settings) -> None:
         theme=build_theme(),
         css_paths=settings.styles,
         footer_links=[],
-        max_file_size=settings.max_upload_bytes,
+        max_file_size=settings.max_request_bytes,
         allowed_paths=[],
         ssr_mode=False,
         share=False,

@@ -9,7 +9,7 @@ from .session import ANY, GALLERY_PREFIX, IGNORE, gallery_image
 
 __all__ = ["FIELDS", "LEFT_OUT", "MAX_CLASSES", "TABS", "Field", "Known"]
 
-TABS = ("explain", "match", "subcodes", "centers")
+TABS = ("explain", "match", "subcodes", "centers", "train")
 MAX_CLASSES = 500  # more chosen classes than this make no short link and are left out
 MAX_SEARCH = 60
 LEFT_OUT = {"names": "a visitor's own words, not ids"}  # fields that are in no link, and why

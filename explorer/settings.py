@@ -35,6 +35,27 @@ class Settings:
     models_in_memory: int = 2
     cached_answers: int = 128
     may_save_names: bool = True
+    # training by visitors; None = only where nobody but this computer can open the page
+    may_train: bool | None = None
+    train_data: tuple[Path, ...] = ()  # folders of this server that visitors may train on
+    training_hours: float = 24.0  # that images and runs of visitors are kept after they were last used
+    max_zip_bytes: int = 200_000_000
+    max_unpacked_bytes: int = 500_000_000
+    max_training_images: int = 20_000
+    max_training_classes: int = 1_000
+    max_training_epochs: int = 300
+    max_waiting_runs: int = 20
+    max_intakes: int = 40  # sets of images of all visitors together
+    training_cache_gb: float = 5.0  # 10⁹ bytes that a run's frozen features may take on disk
+
+    def __post_init__(self) -> None:
+        if self.may_train is None:
+            object.__setattr__(self, "may_train", self.is_local and os.name == "posix")
+
+    @property
+    def max_request_bytes(self) -> int:
+        """Bytes of the largest file that a visitor may send: an image, or a zip of images where training is on."""
+        return max(self.max_upload_bytes, self.max_zip_bytes) if self.may_train else self.max_upload_bytes
 
     @property
     def styles(self) -> list[Path]:
@@ -66,6 +87,11 @@ def read_settings(arguments: Sequence[str] | None = None, environ: Mapping[str, 
         checkpoints=Path(env.get("CONCEPTHASH_CHECKPOINTS", Settings.checkpoints)),
         galleries=Path(env.get("CONCEPTHASH_GALLERIES", Settings.galleries)),
         cache=_cache_folder(env),
+        may_train=flags.train,
+        train_data=tuple(flags.train_data),
+        training_hours=flags.train_hours,
+        max_zip_bytes=int(flags.train_mb * 1e6),
+        max_unpacked_bytes=int(max(flags.train_mb * 2.5e6, Settings.max_unpacked_bytes)),
     )
     return settings
 
@@ -112,7 +138,50 @@ def _parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
         action="store_true",
         help="load everything, explain and match one image, print one JSON object, and stop",
     )
+    _add_training(parser.add_argument_group("training by visitors"), env)
     return parser
+
+
+def _add_training(group: argparse._ArgumentGroup, env: Mapping[str, str]) -> None:
+    group.add_argument(
+        "--train",
+        action=argparse.BooleanOptionalAction,
+        default=_switch(env.get("CONCEPTHASH_TRAIN", "")),
+        help="let visitors train models on images of theirs (default: only where nobody else can open the page)",
+    )
+    group.add_argument(
+        "--train-data",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="a folder of this computer that visitors may train on, too; may be given several times",
+    )
+    group.add_argument(
+        "--train-hours",
+        type=_positive,
+        default=Settings.training_hours,
+        help="hours that images and runs of visitors are kept after they were last used (default: %(default)g)",
+    )
+    group.add_argument(
+        "--train-mb",
+        type=_positive,
+        default=Settings.max_zip_bytes // 1_000_000,
+        help="megabytes of the largest zip of images (default: %(default)s)",
+    )
+
+
+def _switch(text: str) -> bool | None:
+    """Read a switch of the environment; what says neither yes nor no leaves it open."""
+    word = text.strip().lower()
+    return True if word in ("1", "true", "yes", "on") else False if word in ("0", "false", "no", "off") else None
+
+
+def _positive(text: str) -> float:
+    value = float(text)  # argparse makes a sentence of a ValueError
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not above 0 and below a million")
+    return value
 
 
 def _port(text: str) -> int:

@@ -15,6 +15,8 @@ from .views.match import match_tab
 from .views.query import query_panel
 from .views.subcodes import subcodes_tab
 from .views.surface import SHOWS, WRITES, surface
+from .views.train import train_tab
+from .views.train_models import Opened, menu_of, train_memory
 
 __all__ = ["build_page", "build_theme"]
 
@@ -28,7 +30,8 @@ def build_page(services: Services) -> gr.Blocks:
     gr.set_static_paths(services.galleries.thumbnail_folders())
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as page:
         session = gr.State(new_session(services, services.default_model))
-        link = _header(page, services, session)
+        memory = train_memory()
+        link = _header(page, services, session, memory.mine)
         query_panel(page, services, session)
         with gr.Tabs(selected="explain", elem_id="ch-tabs") as tabs:
             with gr.Tab("Explain", id="explain") as explain:
@@ -39,7 +42,11 @@ def build_page(services: Services) -> gr.Blocks:
                 subcodes_tab(page, services, session, tabs)
             with gr.Tab("Centers", id="centers") as centers:
                 centers_tab(page, services, session, tabs)
-        opened = ((explain, "explain"), (match, "match"), (subcodes, "subcodes"), (centers, "centers"))
+            opened = [(explain, "explain"), (match, "match"), (subcodes, "subcodes"), (centers, "centers")]
+            if services.settings.may_train:
+                with gr.Tab("Train", id="train") as train:
+                    train_tab(page, services, session, tabs, memory)
+                opened.append((train, "train"))
         for tab, name in opened:
             _remember_tab(tab, name, session, link)
         link_panel(page, services, session, tabs, link)
@@ -57,7 +64,7 @@ def with_model(services: Services, session: Session, name: str) -> Session:
     return session.with_checkpoint(name).replace(image=services.photos.image_or_first(name, session.image))
 
 
-def _header(page: gr.Blocks, services: Services, session: gr.State) -> LinkBar:
+def _header(page: gr.Blocks, services: Services, session: gr.State, mine: gr.State) -> LinkBar:
     info = services.info(services.default_model)
     with gr.Row(elem_id="ch-header"):
         brand = surface(header(status_line(info)), elem_id="ch-brand", scale=1)
@@ -78,18 +85,19 @@ def _header(page: gr.Blocks, services: Services, session: gr.State) -> LinkBar:
     notice = surface(gallery_notice(info), elem_id="ch-notice")
 
     @guarded(lambda message: (header(), in_place(message), gr.skip()))
-    def show(now: Session) -> tuple[str, str, Any]:
+    def show(now: Session, opened: Opened) -> tuple[str, str, Any]:
         info = services.info(now.checkpoint)
-        return header(status_line(info)), gallery_notice(info), now.checkpoint
+        menu = gr.Dropdown(menu_of(services.model_names, opened), value=now.checkpoint)
+        return header(status_line(info)), gallery_notice(info), menu
 
     @guarded(unchanged)
     def switch(now: Session, name: str) -> Any:
         return with_model(services, now, name)
 
     gr.on(
-        [page.load, session.change],
+        [page.load, session.change, mine.change],
         show,
-        session,
+        [session, mine],
         [brand, notice, model],
         concurrency_limit=8,
         show_progress="hidden",

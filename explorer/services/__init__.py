@@ -18,6 +18,7 @@ from .models import ModelShelf
 from .photos import PhotoService
 from .picture_store import PictureStore
 from .subcodes import SubcodeService
+from .training.service import TrainingService
 
 __all__ = ["ConceptHashError", "Services", "load_services"]
 
@@ -36,6 +37,7 @@ class Services:
     flip: FlipService
     crops: CropService
     centers: CenterService
+    training: TrainingService
 
     @property
     def default_model(self) -> str:
@@ -74,6 +76,7 @@ def load_services(settings: Settings) -> Services:
         FlipService(photos, explain),
         CropService(photos),
         CenterService(models, photos, AnswerCache(settings.cached_answers), PictureStore(settings.cache)),
+        TrainingService(settings, models),
     )
     services.info(services.default_model)
     return services

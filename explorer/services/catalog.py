@@ -13,7 +13,7 @@ def model_info(models: ModelShelf, galleries: GalleryShelf, name: str) -> ModelI
     checkpoint, shown = models.checkpoint(name), galleries.of(name)
     config = checkpoint.config
     return ModelInfo(
-        name=name,
+        name=models.title(name),
         device=str(encoder.device),
         n_concepts=config.n_concepts,
         n_bits=config.n_bits,

@@ -21,6 +21,7 @@ from ..records import GalleryKind
 from ..settings import Settings
 from .cache import AnswerCache
 from .models import ModelShelf
+from .private_models import GALLERY
 
 __all__ = ["GalleryShelf", "ShownGallery"]
 
@@ -48,18 +49,27 @@ class GalleryShelf:
         self._cache = _writable(settings.cache)
         self._own = open_gallery(settings.gallery) if settings.gallery else None
         self._bundled = _open_bundled(settings.galleries, models)
+        self._inner = _open_inner(models)
         self.default_model = self._default_model()
 
     def of(self, name: str) -> ShownGallery:
         """Return the gallery that the model called ``name`` searches."""
-        fingerprint = self._models.checkpoint(name).fingerprint
-        return self._shown.get(fingerprint, lambda: self._open(name))
+        checkpoint = self._models.checkpoint(name)
+        if self._models.private.is_private(name):  # two visitors may have trained one model, each on images of theirs
+            key = f"{checkpoint.fingerprint} {checkpoint.path}"
+            return self._shown.get(key, lambda: self._open_private(name))
+        return self._shown.get(checkpoint.fingerprint, lambda: self._open(name))
 
     def thumbnail_folders(self) -> list[Path]:
-        """List the folders that the pictures of the galleries shown here lie in."""
-        opened = [*([] if self._own is None else [self._own]), *self._bundled.values()]
+        """List the folders that the pictures of all galleries lie in, those of opened private models included."""
+        opened = [*([] if self._own is None else [self._own]), *self._bundled.values(), *self._inner.values()]
         folders = [folder for gallery in opened for folder in gallery.thumbnail_folders()]
+        folders += [gallery / THUMBNAIL_FOLDER for gallery in self._models.private.galleries()]
         return folders + [self._example_folder(name) / THUMBNAIL_FOLDER for name in self._models.names]
+
+    def thumbnail_folders_of(self, name: str) -> list[Path]:
+        """List those of one model, such as a private one that was opened just now."""
+        return list(self.of(name).gallery.thumbnail_folders())
 
     def _default_model(self) -> str:
         """Choose the model to open with: the one that made the gallery, unless the command line names another."""
@@ -75,7 +85,9 @@ class GalleryShelf:
         own, fingerprint = self._own, self._models.checkpoint(name).fingerprint
         if own is not None and own.fingerprint == fingerprint:
             return ShownGallery(own, own.path.name, "own")
-        if fingerprint in self._bundled:
+        if name in self._inner:
+            shown = ShownGallery(self._inner[name], f"the images of {name}", "own")
+        elif fingerprint in self._bundled:
             bundled = self._bundled[fingerprint]
             shown = ShownGallery(bundled, f"the {_collection(bundled)}", "bundled")
         else:
@@ -84,6 +96,11 @@ class GalleryShelf:
             return shown
         made = f"The gallery {own.path.name} was made with {own.checkpoint_name}"
         return replace(shown, foreign=f"{made}, so {name} shows {shown.name}.")
+
+    def _open_private(self, name: str) -> ShownGallery:
+        checkpoint = self._models.checkpoint(name)
+        gallery = open_gallery(checkpoint.path / GALLERY, fingerprint=checkpoint.fingerprint)
+        return ShownGallery(gallery, f"the images of {self._models.title(name)}", "own")
 
     def _example_folder(self, name: str) -> Path:
         fingerprint = self._models.checkpoint(name).fingerprint
@@ -116,6 +133,19 @@ def _open_bundled(folder: Path, models: ModelShelf) -> dict[str, Gallery]:
             found[gallery.fingerprint] = gallery
         elif gallery.checkpoint_name in models.names:
             _log.warning("The bundled gallery %s is left out: %s has other weights now.", path, gallery.checkpoint_name)
+    return found
+
+
+def _open_inner(models: ModelShelf) -> dict[str, Gallery]:
+    """Open the galleries that lie inside checkpoints on the menu, by name of the checkpoint."""
+    found: dict[str, Gallery] = {}
+    for name in models.names:
+        checkpoint = models.checkpoint(name)
+        if (checkpoint.path / GALLERY).is_dir():
+            try:
+                found[name] = open_gallery(checkpoint.path / GALLERY, fingerprint=checkpoint.fingerprint)
+            except GalleryError as error:
+                _log.warning("The gallery inside a checkpoint is left out. %s", error)
     return found
 
 

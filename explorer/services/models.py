@@ -12,6 +12,7 @@ from concepthash.errors import CheckpointError
 
 from ..settings import Settings
 from .cache import AnswerCache
+from .private_models import GONE, PrivateModels
 
 __all__ = ["ModelShelf"]
 
@@ -26,6 +27,8 @@ class ModelShelf:
         self._encoders = AnswerCache(settings.models_in_memory)
         self._lock = threading.Lock()
         self._checkpoints = _read_all(settings)
+        self.private = PrivateModels(settings)
+        self._opened: dict[str, Checkpoint] = {}
         self.default = _default_name(settings, self._checkpoints)
 
     @property
@@ -33,8 +36,14 @@ class ModelShelf:
         """Names of all checkpoints, in alphabetical order."""
         return tuple(sorted(self._checkpoints))
 
+    def title(self, name: str) -> str:
+        """Return what people call a model: its name, unless that is a secret."""
+        return name if name in self._checkpoints else self.private.title(name)
+
     def checkpoint(self, name: str) -> Checkpoint:
-        """Return what is known of a checkpoint without its weights."""
+        """Return what is known of a checkpoint without its weights; a private one is found by its secret name only."""
+        if name not in self._checkpoints and self.private.is_private(name):
+            return self._private_checkpoint(name)
         if name not in self._checkpoints:
             known = ", ".join(self._checkpoints)
             raise CheckpointError(f"There is no model named {name!r} here; choose one of {known}.")
@@ -57,8 +66,20 @@ class ModelShelf:
         if self.can_save_names(name):
             with self._lock:
                 rename_concepts(checkpoint.path, checked)
-                self._checkpoints[name] = read_checkpoint(checkpoint.path)
+                known = self._checkpoints if name in self._checkpoints else self._opened
+                known[name] = read_checkpoint(checkpoint.path)
         return checked
+
+    def _private_checkpoint(self, name: str) -> Checkpoint:
+        folder = self.private.folder(name)
+        if folder is None:
+            with self._lock:
+                self._opened.pop(name, None)
+            raise CheckpointError(GONE)
+        with self._lock:
+            if name not in self._opened:
+                self._opened[name] = read_checkpoint(folder)
+            return self._opened[name]
 
 
 def _read_all(settings: Settings) -> dict[str, Checkpoint]:

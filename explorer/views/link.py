@@ -95,6 +95,8 @@ def read_link(services: Services, now: Session, query: str, upload: str, visitor
         if image.startswith(UPLOAD_PREFIX) and _is_kept(services, new.checkpoint, visitor, image):
             new = dataclasses.replace(new, image=image)
             problems = tuple(problem for problem in problems if problem != UPLOADED)
+    if new.tab == "train" and not services.settings.may_train:
+        new = dataclasses.replace(new, tab="explain")
     if now.checkpoint == new.checkpoint:
         new = dataclasses.replace(new, names=now.names)
     return new, sentence_of(problems)

@@ -1,5 +1,6 @@
 """Flags win over the environment, and defaults are safe."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,28 @@ def test_bundled_galleries_are_those_of_this_project_unless_the_environment_says
 def test_the_cache_folder_follows_the_environment() -> None:
     assert read_settings([], {"CONCEPTHASH_CACHE": "/c"}).cache == Path("/c")
     assert read_settings([], {"HOME": "/home/me"}).cache == Path("/home/me/.cache/concepthash")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="training needs POSIX locks")
+def test_visitors_train_only_where_nobody_else_comes_or_where_it_is_turned_on() -> None:
+    assert read_settings([], {}).may_train is True
+    assert read_settings(["--host", "0.0.0.0"], {}).may_train is False
+    assert read_settings(["--host", "0.0.0.0", "--train"], {}).may_train is True
+    assert read_settings(["--no-train"], {"CONCEPTHASH_TRAIN": "1"}).may_train is False
+    assert read_settings(["--host", "0.0.0.0"], {"CONCEPTHASH_TRAIN": "yes"}).may_train is True
+    assert read_settings([], {"CONCEPTHASH_TRAIN": "0"}).may_train is False
+    assert read_settings(["--host", "0.0.0.0"], {"CONCEPTHASH_TRAIN": "perhaps"}).may_train is False
+
+
+def test_limits_of_training_are_settings() -> None:
+    settings = read_settings(["--train-data", "a", "--train-data", "b", "--train-hours", "2", "--train-mb", "300"], {})
+    assert settings.train_data == (Path("a"), Path("b")) and settings.training_hours == 2
+    assert settings.max_zip_bytes == 300_000_000 and settings.max_unpacked_bytes == 750_000_000
+    assert settings.max_request_bytes == 300_000_000
+    assert read_settings(["--no-train"], {}).max_request_bytes == Settings.max_upload_bytes
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "much", "nan", "inf"])
+def test_a_limit_that_is_none_is_refused(value: str) -> None:
+    with pytest.raises(SystemExit):
+        read_settings(["--train-hours", value], {})

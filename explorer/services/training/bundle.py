@@ -1,0 +1,48 @@
+"""A trained model as one zip: its folder with stem and gallery, that ``python app.py --checkpoint`` opens."""
+
+import os
+import threading
+import zipfile
+from contextlib import suppress
+from pathlib import Path
+
+from .storage import disk_errors, make_folder
+
+__all__ = ["bundle"]
+
+_making = threading.Lock()  # one after the other: each reads and writes a whole model
+_README = """{name}: a ConceptHash model with its gallery.
+
+Unpack this file and start the app with it: python app.py --checkpoint {folder}
+"""
+_LEFT_OUT = ("run",)  # of the checkpoint's folder
+
+
+def bundle(checkpoint: Path, folder: Path, file_name: str, name: str) -> Path:
+    """Return the zip of a checkpoint in ``folder``, which is made where it is not there yet.
+
+    Raises
+    ------
+    DataError
+        If the disk is full; nothing of the zip stays then.
+    """
+    file = folder / f"{file_name}.zip"
+    with _making, disk_errors("the zip cannot be made"):
+        if file.is_file():
+            return file
+        make_folder(folder)
+        partial = folder / f".{file_name}.partial"
+        try:
+            with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED, strict_timestamps=False) as archive:
+                archive.writestr(f"{file_name}/README.txt", _README.format(name=name, folder=file_name))
+                for path in sorted(checkpoint.rglob("*")):
+                    place = path.relative_to(checkpoint)
+                    if path.is_file() and not path.is_symlink() and place.parts[0] not in _LEFT_OUT:
+                        is_text = path.suffix in (".json", ".md", ".duckdb")
+                        method = zipfile.ZIP_DEFLATED if is_text else zipfile.ZIP_STORED
+                        archive.write(path, f"{file_name}/{place.as_posix()}", method)
+            os.replace(partial, file)
+        finally:
+            with suppress(OSError):
+                partial.unlink()
+    return file
