@@ -1,7 +1,7 @@
 """One training run: steps driven by accelerate, and the state that lets a killed run go on exactly where it was."""
 
+import io
 import math
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +16,7 @@ from .batches import BatchOrder
 from .config import TrainConfig
 from .errors import CheckpointError, ConfigError, DataError
 from .features import Features
+from .files import write_atomically
 from .objective import Objective
 
 __all__ = ["Trainer"]
@@ -199,12 +200,9 @@ class Trainer:
             "sums": self._sums,
             "history": self.history,
         }
-        temporary = file.with_suffix(".tmp")
-        with temporary.open("wb") as opened:
-            torch.save(state, opened)
-            opened.flush()
-            os.fsync(opened.fileno())
-        temporary.replace(file)
+        content = io.BytesIO()  # torch.save hides what a full disk says
+        torch.save(state, content)
+        write_atomically(file, content.getvalue())
 
     def resume(self, file: Path) -> None:
         """Go on from what `save` kept.

@@ -8,12 +8,10 @@ import sys
 import time
 from pathlib import Path
 
-finished, mode, report, out, epochs = sys.argv[1:6]
-mode, report, out = Path(mode), Path(report), Path(out)
 is_to_stop = False
 
 
-def tell(event, **fields):
+def tell(report, event, **fields):
     with report.open("a") as opened:
         opened.write(json.dumps({"event": event, "time": time.time()} | fields) + "\n")
 
@@ -24,48 +22,62 @@ def stop(*_):
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one is the end
 
 
-def modes():
+def modes(mode):
     return mode.read_text().split() if mode.exists() else []
 
 
-def wait_while(word):
-    while word in modes() and not is_to_stop:
+def wait_while(mode, word):
+    while word in modes(mode) and not is_to_stop:
         time.sleep(0.02)
 
 
-if "estimate" in "".join(sys.argv[6:]):
-    print(json.dumps({"features": 30.0, "training": 60.0, "finishing": 30.0, "seconds": 120.0}))
-    sys.exit(0)
-signal.signal(signal.SIGTERM, signal.SIG_IGN if "deaf" in modes() else stop)
-print("the fake worker begins")
-if (out / "config.json").exists():
+def main():
+    finished, mode, report, out, epochs = sys.argv[1:6]
+    mode, report, out = Path(mode), Path(report), Path(out)
+    if "estimate" in "".join(sys.argv[6:]):
+        print(json.dumps({"features": 30.0, "training": 60.0, "finishing": 30.0, "seconds": 120.0}))
+        sys.exit(0)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if "deaf" in modes(mode) else stop)
+    print("the fake worker begins")
+    if (out / "config.json").exists():
+        shutil.rmtree(out / "run")
+        sys.exit(0)
+    state = out / "run" / "epoch"
+    state.parent.mkdir(parents=True, exist_ok=True)
+    tell(report, "features", done=1, total=4)
+    if "refuse" in modes(mode):
+        tell(report, "error", said="The images cannot be trained on; send others.")
+        sys.exit(2)
+    if "crash" in modes(mode):
+        os._exit(3)
+    first = int(state.read_text()) if state.exists() else 0
+    tell(report, "begin", epochs=int(epochs), n_train=12, n_test=6, steps=2, classes=["a", "b", "c"], watched=[])
+    for epoch in range(first, int(epochs)):
+        tell(report, "step", epoch=epoch, step=2 * epoch)
+        if epoch == first + 1:
+            wait_while(mode, "hold")
+        if is_to_stop:
+            tell(report, "stopped", epoch=epoch, step=2 * epoch)
+            sys.exit(75)
+        state.write_text(str(epoch + 1))
+        losses = {"clf": 1 / (epoch + 1), "total": 2 / (epoch + 1)}
+        tell(
+            report,
+            "epoch",
+            epoch=epoch + 1,
+            losses=losses,
+            map=0.5 + epoch / 100,
+            seconds_left=float(int(epochs) - epoch - 1),
+        )
+    tell(report, "finishing")
+    shutil.copy(Path(finished).parent / "comparison.npz", report.parent / "comparison.npz")
+    tell(report, "figures", before={"map": 0.3, "interval": [0.2, 0.4]}, after={"map": 0.8, "interval": [0.7, 0.9]})
+    shutil.copytree(finished, out, dirs_exist_ok=True)
+    if "die-late" in modes(mode):
+        os.kill(os.getpid(), signal.SIGKILL)
     shutil.rmtree(out / "run")
-    sys.exit(0)
-state = out / "run" / "epoch"
-state.parent.mkdir(parents=True, exist_ok=True)
-tell("features", done=1, total=4)
-if "refuse" in modes():
-    tell("error", said="The images cannot be trained on; send others.")
-    sys.exit(2)
-if "crash" in modes():
-    os._exit(3)
-first = int(state.read_text()) if state.exists() else 0
-tell("begin", epochs=int(epochs), n_train=12, n_test=6, steps=2, classes=["a", "b", "c"], watched=[])
-for epoch in range(first, int(epochs)):
-    tell("step", epoch=epoch, step=2 * epoch)
-    if epoch == first + 1:
-        wait_while("hold")
-    if is_to_stop:
-        tell("stopped", epoch=epoch, step=2 * epoch)
-        sys.exit(75)
-    state.write_text(str(epoch + 1))
-    losses = {"clf": 1 / (epoch + 1), "total": 2 / (epoch + 1)}
-    tell("epoch", epoch=epoch + 1, losses=losses, map=0.5 + epoch / 100, seconds_left=float(int(epochs) - epoch - 1))
-tell("finishing")
-shutil.copy(Path(finished).parent / "comparison.npz", report.parent / "comparison.npz")
-tell("figures", before={"map": 0.3, "interval": [0.2, 0.4]}, after={"map": 0.8, "interval": [0.7, 0.9]})
-shutil.copytree(finished, out, dirs_exist_ok=True)
-if "die-late" in modes():
-    os.kill(os.getpid(), signal.SIGKILL)
-shutil.rmtree(out / "run")
-tell("done", checkpoint=str(out))
+    tell(report, "done", checkpoint=str(out))
+
+
+if __name__ == "__main__":
+    main()

@@ -19,15 +19,12 @@ from concepthash import train, train_setup, trainer
 moment, arguments = sys.argv[1], sys.argv[2:]
 
 def dying(function, count):
-    """The function, whose call number `count` kills the process halfway."""
+    """The function, whose call number `count` kills the process."""
     calls = []
 
     def called(*args, **kwargs):
         calls.append(1)
         if len(calls) == count:
-            if function is torch.save:
-                args[1].write(b"half a file")
-                args[1].flush()
             os.kill(os.getpid(), signal.SIGKILL)
         return function(*args, **kwargs)
 
@@ -38,7 +35,7 @@ train_setup.load_stem_weights = lambda *_: None
 if moment == "mid-epoch":
     trainer.Trainer._train_step = dying(trainer.Trainer._train_step, 5)
 elif moment == "mid-save":
-    torch.save = dying(torch.save, 3)
+    os.fsync = dying(os.fsync, 3)  # the new state is written and not yet in the place of the old one
 elif moment == "mid-checkpoint":
     train.evaluate = dying(train.evaluate, 1)
 sys.exit(train.main(arguments))

@@ -2,7 +2,10 @@
 
 import json
 import os
+import shutil
 import signal
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +136,35 @@ def test_an_error_is_told_in_the_report_too(
     assert train.main(arguments_for(cub_folder, start, out, "--width", "64")) == 2
     assert "keeps the network of 'start'; leave out --width" in capsys.readouterr().err
     assert "leave out --width" in str(events(out)[-1]["said"])
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 30 MB, room for one state of the tiny model and not for the next one beside it."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if (
+        not shutil.which("mount")
+        or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=30m", "tmpfs", folder]).returncode
+    ):
+        pytest.skip("only who may mount a small disk can fill it")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_disk_that_fills_up_in_mid_run_loses_nothing(
+    cub_folder: Path, start: Checkpoint, tmp_path: Path, small_disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unbroken, out = tmp_path / "a" / "made", small_disk / "made"
+    assert train.main(arguments_for(cub_folder, start, unbroken)) == 0
+    assert train.main(arguments_for(cub_folder, start, out)) == 2
+    assert capsys.readouterr().err.endswith(
+        "Training stopped: No space left on device. Run the same command again to go on.\n"
+    )
+    assert sorted(path.name for path in (out / "run").iterdir()) == ["features", "state.pt"]  # no half file
+    subprocess.run(["mount", "-o", "remount,size=200m", small_disk], check=True)
+    assert train.main(arguments_for(cub_folder, start, out)) == 0
+    assert (out / "weights.safetensors").read_bytes() == (unbroken / "weights.safetensors").read_bytes()
 
 
 def test_a_folder_without_a_split_can_hold_images_out(cub_folder: Path, start: Checkpoint, tmp_path: Path) -> None:
