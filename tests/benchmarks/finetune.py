@@ -21,7 +21,7 @@ import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
 from concepthash.data import ImageTable, read_dataset
-from tests.browser.conftest import find_chromium, free_port, wait_for
+from tests.app_process import find_chromium, free_port, wait_for
 
 ROOT = Path(__file__).parents[2]
 CHANGED = "src => { const map = document.querySelector('.ch-card img.ch-map'); return map && !map.src.endsWith(src) }"

@@ -1,13 +1,8 @@
 """The real app on a free port with a tiny untrained model and a small drawn gallery, and a browser that watches it."""
 
 import os
-import shutil
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from app_process import find_chromium, free_port, wait_for
 from builders import tiny_classes, tiny_model
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -45,11 +41,6 @@ class Visit:
     def _check(self, url: str) -> None:
         if not url.startswith(("http://127.0.0.1", "data:", "blob:")):
             self.problems.append(f"request to {url}")
-
-
-def find_chromium() -> str | None:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
 
 
 @pytest.fixture(scope="session")
@@ -151,21 +142,3 @@ def visiting(browser: Browser, address: str) -> Iterator[Page]:
     context.close()
     assert not visit.problems
     assert hacked is None
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for(address: str, process: subprocess.Popen[bytes], logs: Path, seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        assert process.poll() is None, logs.read_text()
-        try:
-            with urllib.request.urlopen(address, timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
-    raise AssertionError(f"the app did not answer in {seconds} s: {logs.read_text()}")

@@ -18,6 +18,7 @@ __all__ = ["Command", "kill", "launch", "note_launch", "pid_of", "send_stop", "t
 
 NICE = 10
 HOLD_OUT = 0.2  # of the images of each class
+N_VIEWS = 8  # augmented views of an image: half of what the command takes, and half of the wait before the first epoch
 Command = Callable[[RunRecord, Path, Path], Sequence[str]]  # of a run, its checkpoint to be, and its report
 
 
@@ -30,7 +31,7 @@ def train_command(settings: Settings, start_of: Callable[[str], Path]) -> Comman
         words += ["--data", record.data, "--out", str(out), "--report", str(report), "--gallery"]
         words += ["--hold-out", f"{HOLD_OUT:g}", "--concepts", str(plan.n_concepts), "--bits", str(plan.n_bits)]
         words += ["--epochs", str(plan.epochs), "--device", settings.device]
-        words += ["--cache-gb", f"{settings.training_cache_gb:g}"]
+        words += ["--cache-gb", f"{settings.training_cache_gb:g}", "--views", str(N_VIEWS)]
         if plan.language == "none":
             words += ["--centers", "learnable"]
         else:
