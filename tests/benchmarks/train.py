@@ -3,12 +3,13 @@
 Both train the same network with the same losses on the same features, one step of each in turn, on one device. The bare
 loop gets its batches from memory, ready to use; the trainer reads them, cuts and pastes, keeps its sums and drives
 accelerate. ``throughput`` is the bare loop's median time of a step over the trainer's (1 is as fast), ``memory`` the
-peak of the trainer's process over that of the bare loop's, each in a process of its own.
+peak of the trainer's process over that of the bare loop's, each in a process of its own; it counts pages of the mapped
+features, which the system takes back when somebody else needs them, and which the bare loop has next to none of.
 """
 
 import argparse
 import json
-import resource
+import re
 import subprocess
 import sys
 import tempfile
@@ -47,6 +48,11 @@ def new_features(folder: Path) -> np.ndarray:
     for row in file:
         row[:] = random.standard_normal(shape[1:], dtype=np.float32)
     file.flush()
+    return mapped(folder)
+
+
+def mapped(folder: Path) -> np.ndarray:
+    """Map what `new_features` made."""
     return np.asarray(np.load(folder / "features.npy", mmap_mode="c"))
 
 
@@ -100,20 +106,20 @@ def seconds_of(step: object, device: str) -> float:
     return time.perf_counter() - started
 
 
-def peak_memory(kind: str, device: str) -> float:
-    """Megabytes that a process took at most in twenty steps of one kind."""
-    with tempfile.TemporaryDirectory() as folder:
-        loop = (Ours if kind == "ours" else Bare)(new_features(Path(folder)), device)
-        for _ in range(20):
-            loop.step()
-        if device == "cuda":
-            return torch.cuda.max_memory_allocated() / 1e6
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+def peak_memory(kind: str, device: str, folder: Path) -> float:
+    """Megabytes that a process took at most in twenty steps of one kind, mapped features included."""
+    loop = (Ours if kind == "ours" else Bare)(mapped(folder), device)
+    for _ in range(20):
+        loop.step()
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated() / 1e6
+    status = Path("/proc/self/status").read_text()  # `resource` would give the parent's peak where that is larger
+    return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1e3  # type: ignore[index]
 
 
-def peak_memory_alone(kind: str, device: str) -> float:
+def peak_memory_alone(kind: str, device: str, folder: str) -> float:
     """The same, in a process of its own."""
-    command = [sys.executable, "-m", "tests.benchmarks.train", "--memory-of", kind, "--device", device]
+    command = [sys.executable, "-m", "tests.benchmarks.train", "--memory-of", kind, folder, "--device", device]
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
 
 
@@ -123,10 +129,11 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="there is no other output; for likeness with the others")
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--memory-of", choices=["ours", "bare"], help=argparse.SUPPRESS)
+    parser.add_argument("--memory-of", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.memory_of:
-        print(peak_memory(options.memory_of, options.device))
+        kind, place = options.memory_of
+        print(peak_memory(kind, options.device, Path(place)))
         return
     with tempfile.TemporaryDirectory() as folder:
         features = new_features(Path(folder))
@@ -137,8 +144,8 @@ def main() -> None:
                 spent = seconds_of(loop.step, options.device)
                 if round_number >= 3:
                     seconds[name].append(spent)
+        peaks = {name: peak_memory_alone(name, options.device, folder) for name in loops}
     medians = {name: median(values) for name, values in seconds.items()}
-    peaks = {name: peak_memory_alone(name, options.device) for name in loops}
     print(json.dumps({
         "device": options.device,
         "batch_size": CONFIG.batch_size,

@@ -82,11 +82,11 @@ def name_in_hand(page: Page) -> str:
 
 def open_tab(page: Page, name: str) -> None:
     page.get_by_role("tab", name=name).click()
-    expect(page.get_by_role("tab", name=name)).to_have_attribute("aria-selected", "true")
+    expect_tab(page, name)
 
 
 def expect_tab(page: Page, name: str) -> None:
-    expect(page.get_by_role("tab", name=name)).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_role("tab", name=name)).to_have_attribute("aria-selected", "true", timeout=20_000)
 
 
 def ask_on_match(page: Page) -> None:
