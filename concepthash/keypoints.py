@@ -14,6 +14,7 @@ import numpy as np
 
 from .errors import DataError
 from .localization import peak_xy
+from .metrics import resample_counts
 
 __all__ = [
     "KEYPOINT_PARTS",
@@ -154,7 +155,7 @@ def bootstrap_interval(values: np.ndarray, visible: np.ndarray, *, seed: int = 0
         Of the samples.
     """
     n = len(values)
-    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=N_RESAMPLES).astype(np.float64)
+    counts = resample_counts(n, N_RESAMPLES, seed).astype(np.float64)
     sums = counts @ (values * visible[:, None]).reshape(n, -1)  # (R, M·P)
     shown = (counts @ visible)[:, None]  # (R, 1, P)
     means = _mean(sums.reshape(-1, *values.shape[1:]), shown)

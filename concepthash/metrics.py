@@ -21,6 +21,7 @@ __all__ = [
     "mean_average_precision",
     "mean_average_precision_topk",
     "precision_at",
+    "resample_counts",
     "subcode_redundancy",
 ]
 
@@ -88,10 +89,14 @@ def bootstrap_mean(values: np.ndarray, *, n_resamples: int = 1000, seed: int = 0
     >>> bootstrap_mean(np.full(5, 0.25))
     (0.25, 0.25, 0.25)
     """
-    n = len(values)
-    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=n_resamples)
-    low, high = np.percentile(counts @ values / n, (2.5, 97.5))
+    counts = resample_counts(len(values), n_resamples, seed)
+    low, high = np.percentile(counts @ values / len(values), (2.5, 97.5))
     return float(values.mean()), float(low), float(high)
+
+
+def resample_counts(n: int, n_resamples: int, seed: int) -> np.ndarray:
+    """How often each of n images is in each bootstrap sample of n images with replacement: (R, n)."""
+    return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=n_resamples)
 
 
 def mean_average_precision_topk(distances: np.ndarray, query_labels: np.ndarray, gallery_labels: np.ndarray) -> float:

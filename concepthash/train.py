@@ -8,6 +8,7 @@ import shutil
 import sys
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,20 +82,17 @@ def _train(options: argparse.Namespace, report: RunReport) -> Checkpoint | None:
         print(json.dumps(estimate(Objective(model, losses), training, held_out, config, accelerator)))
         return None
     run.mkdir(parents=True, exist_ok=True)
-    features = features_of(
-        model, training, config, options, run / "features", n_views=config.n_views,
+    read = partial(
+        features_of, model, config=config, options=options, folder=run / "features",
         on_progress=lambda done, total: report.tick("features", done=done, total=total),
     )  # fmt: skip
+    features = read(training, n_views=config.n_views)
     trainer = Trainer(
         Objective(model, losses), features, training.labels, config, accelerator, origin_of(training, start)
     )
     watch = None
     if report.file and len(held_out):
-        queries = features_of(
-            model, held_out, config, options, run / "features", n_views=1,
-            on_progress=lambda done, total: report.tick("features", done=done, total=total),
-        )  # fmt: skip
-        watch = Watch(model, features, training.labels, queries, held_out.labels)
+        watch = Watch(model, features, training.labels, read(held_out, n_views=1), held_out.labels)
     report.tell("begin", epochs=config.epochs, steps=trainer.n_steps, n_train=len(training), n_test=len(held_out),
                 classes=list(table.class_names),
                 watched=[str(held_out.paths[row]) for row in watch.rows] if watch else [])  # fmt: skip

@@ -38,7 +38,7 @@ def run_to_end(trainer: Trainer, state: Path, report: RunReport, watch: Watch | 
                 raise
             trainer.accelerator.log(means, step=trainer.epoch)
             is_measured = watch and (trainer.epoch % every == 0 or trainer.epoch == trainer.config.epochs)
-            score = watch.mean_average_precision()[0] if watch and is_measured else None
+            score = watch.mean_average_precision(watch.query_logits())[0] if watch and is_measured else None
             if watch and is_measured and report.file:
                 name = f"maps-{trainer.epoch:04d}.npz"
                 np.savez(report.file.parent / name, maps=watch.maps(), rows=watch.rows)
@@ -52,16 +52,16 @@ def run_to_end(trainer: Trainer, state: Path, report: RunReport, watch: Watch | 
 def compare(watch: Watch, start: Checkpoint | None, report: RunReport) -> None:
     """Tell how the held-out images retrieve with the model that training started from, and with what came out."""
     assert report.file
-    mean, low, high = watch.mean_average_precision()
-    figures: dict[str, Any] = {"after": {"map": mean, "interval": [low, high]}, "before": None}
-    arrays: dict[str, Any] = {"after_logits": watch.query_logits(), "after_maps": watch.maps(), "rows": watch.rows}
+    sides = {"after": watch}
     if start:
-        device = watch.model.concept_offset.device
-        before = Watch(
-            load_model(start, device), watch.gallery, watch.gallery_labels, watch.queries, watch.query_labels
-        )
-        mean, low, high = before.mean_average_precision()
-        figures["before"] = {"map": mean, "interval": [low, high]}
-        arrays |= {"before_logits": before.query_logits(), "before_maps": before.maps()}
-    np.savez(report.file.parent / "comparison.npz", labels=watch.query_labels, **arrays)
+        model = load_model(start, watch.model.concept_offset.device)
+        sides["before"] = Watch(model, watch.gallery, watch.gallery_labels, watch.queries, watch.query_labels)
+    figures: dict[str, Any] = {"before": None}
+    arrays: dict[str, Any] = {"labels": watch.query_labels, "rows": watch.rows}
+    for name, side in sides.items():
+        logits = side.query_logits()
+        mean, low, high = side.mean_average_precision(logits)
+        figures[name] = {"map": mean, "interval": [low, high]}
+        arrays |= {f"{name}_logits": logits, f"{name}_maps": side.maps()}
+    np.savez(report.file.parent / "comparison.npz", **arrays)
     report.tell("figures", **figures)

@@ -43,10 +43,10 @@ class Watch:
         self.queries, self.query_labels = queries, query_labels
         self.rows = np.unique(np.linspace(0, len(query_labels) - 1, N_WATCHED).round().astype(int))
 
-    def mean_average_precision(self) -> tuple[float, float, float]:
+    def mean_average_precision(self, query_logits: np.ndarray) -> tuple[float, float, float]:
         """Tie-averaged mAP with the training images as gallery, and its 95 % interval over queries: mean, low, high."""
         gallery = self._code_logits(self.gallery, len(self.gallery_labels))
-        distances = hamming(pack_words(binarize(self.query_logits())), pack_words(binarize(gallery)))  # (Q, S)
+        distances = hamming(pack_words(binarize(query_logits)), pack_words(binarize(gallery)))  # (Q, S)
         return bootstrap_mean(average_precision(distances, self.query_labels, self.gallery_labels))
 
     def query_logits(self) -> np.ndarray:

@@ -44,13 +44,7 @@ def write_object(file: Path, content: dict[str, Any]) -> None:
 
 def write_whole(file: Path, content: str) -> None:
     """Write a file whole or not at all; a disk that is full leaves the old one and nothing else."""
-    try:
-        write_atomically(file, content.encode())
-    except OSError:
-        for unfinished in file.parent.glob(f".{file.name}.*"):
-            with suppress(OSError):
-                unfinished.unlink()
-        raise
+    write_atomically(file, content.encode())
 
 
 def read_object(file: Path) -> dict[str, Any] | None:
