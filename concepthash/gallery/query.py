@@ -9,7 +9,7 @@ from .selection import WHOLE, Selection
 
 __all__ = ["ConceptRule", "Query"]
 
-Agreement = Literal["exact", "within", "ignore"]
+Agreement = Literal["exact", "within", "differ", "ignore"]
 Ranking = Literal["hamming", "none", "weighted"]
 
 
@@ -20,9 +20,10 @@ class ConceptRule:
     Parameters
     ----------
     agree
-        ``"exact"``: all bits equal; ``"within"``: at most ``radius`` bits differ; ``"ignore"``: anything goes.
+        ``"exact"``: all bits equal; ``"within"``: at most ``radius`` bits differ; ``"differ"``: more than ``radius`` bits
+        differ; ``"ignore"``: anything goes.
     radius
-        Bits that may differ, 0 or more; read only where ``agree`` is ``"within"``.
+        Bits, 0 or more; read only where ``agree`` is ``"within"`` or ``"differ"``.
     weight
         Weight of each differing bit, finite and 0 or more; read only where the query's ``rank`` is ``"weighted"``.
 
@@ -43,15 +44,18 @@ class ConceptRule:
         if not (math.isfinite(self.weight) and self.weight >= 0):
             raise QueryError(f"A concept's weight is {self.weight!r}; give a number of 0 or more.")
 
-    def max_distance(self, bits_per_concept: int) -> int:
-        """Return the largest Hamming distance inside the sub-code that still satisfies the rule.
+    def distances(self, bits_per_concept: int) -> range:
+        """Return the Hamming distances inside the sub-code that satisfy the rule; empty where none can.
 
         Examples
         --------
-        >>> [ConceptRule(agree, radius=2).max_distance(16) for agree in ("exact", "within", "ignore")]
-        [0, 2, 16]
+        >>> [ConceptRule(agree, radius=2).distances(16) for agree in ("exact", "within", "differ", "ignore")]
+        [range(0, 1), range(0, 3), range(3, 17), range(0, 17)]
         """
-        return {"exact": 0, "within": min(self.radius, bits_per_concept), "ignore": bits_per_concept}[self.agree]
+        size = bits_per_concept
+        if self.agree == "differ":
+            return range(min(self.radius, size) + 1, size + 1)
+        return range(1 + {"exact": 0, "within": min(self.radius, size), "ignore": size}[self.agree])
 
 
 @dataclass(frozen=True)

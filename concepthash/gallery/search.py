@@ -99,11 +99,12 @@ def _check_sizes(gallery: Gallery, query: Query) -> None:
 
 
 def _satisfies_rules(distances: np.ndarray, gallery: Gallery, query: Query) -> np.ndarray:
-    """(N,) bool: every concept is as near as its rule asks."""
+    """(N,) bool: every concept is as near, or as far, as its rule asks."""
     agrees = np.ones(len(distances), dtype=bool)
     for concept, rule in enumerate(query.rules):
         if rule.agree != "ignore":
-            agrees &= distances[:, concept] <= rule.max_distance(gallery.bits_per_concept)
+            allowed = rule.distances(gallery.bits_per_concept)
+            agrees &= (distances[:, concept] >= allowed.start) & (distances[:, concept] < allowed.stop)
     return agrees
 
 

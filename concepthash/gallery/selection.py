@@ -1,6 +1,7 @@
 """Which part of a gallery is looked at: some classes, one family, or sub-codes that follow a pattern."""
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -8,9 +9,39 @@ from ..codes import pack_words
 from ..errors import QueryError
 from .gallery import Gallery
 
-__all__ = ["ANY", "WHOLE", "Selection", "selected_rows"]
+__all__ = ["ANY", "WHOLE", "Condition", "Selection", "selected_rows"]
 
 ANY = "."
+Comparison = Literal["=", "!=", "<", "<=", ">", ">="]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What one column of a gallery must hold; an image without a value there never does.
+
+    Parameters
+    ----------
+    column
+        Name of a column: ``split``, ``width``, ``height``, ``path``, ``image_id``, or one of the gallery's own metadata.
+    comparison
+        How the column's value stands to ``value``.
+    value
+        A text for a column of text, else a number.
+
+    Raises
+    ------
+    QueryError
+        For another comparison.
+    """
+
+    column: str
+    comparison: Comparison
+    value: str | int | float
+
+    def __post_init__(self) -> None:
+        """Refuse what has no meaning."""
+        if self.comparison not in get_args(Comparison):
+            raise QueryError(f"{self.comparison!r} compares nothing; choose one of {', '.join(get_args(Comparison))}.")
 
 
 @dataclass(frozen=True)
@@ -26,6 +57,8 @@ class Selection:
     patterns
         One text a concept, M of them or none: the sub-code's bits from the first to the last, ``0`` or ``1`` where an
         image must have that bit and `ANY` where it may have either; an empty text asks for nothing.
+    conditions
+        What other columns must hold.
 
     Raises
     ------
@@ -36,6 +69,7 @@ class Selection:
     classes: tuple[str, ...] = ()
     family: str = ""
     patterns: tuple[str, ...] = ()
+    conditions: tuple[Condition, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning."""
@@ -45,7 +79,7 @@ class Selection:
 
     def __bool__(self) -> bool:
         """Whether there is any condition."""
-        return bool(self.classes or self.family or any(self.patterns))
+        return bool(self.classes or self.family or any(self.patterns) or self.conditions)
 
 
 WHOLE = Selection()
