@@ -20,8 +20,8 @@ class ConceptRule:
     Parameters
     ----------
     agree
-        ``"exact"``: all bits equal; ``"within"``: at most ``radius`` bits differ; ``"differ"``: more than ``radius`` bits
-        differ; ``"ignore"``: anything goes.
+        ``"exact"``: all bits equal; ``"within"``: at most ``radius`` bits differ; ``"differ"``: more than ``radius``
+        bits differ; ``"ignore"``: anything goes.
     radius
         Bits, 0 or more; read only where ``agree`` is ``"within"`` or ``"differ"``.
     weight

@@ -22,7 +22,7 @@ class Condition:
     Parameters
     ----------
     column
-        Name of a column: ``split``, ``width``, ``height``, ``path``, ``image_id``, or one of the gallery's own metadata.
+        Name of a column: ``split``, ``width``, ``height``, ``path``, ``image_id``, or one of its metadata.
     comparison
         How the column's value stands to ``value``.
     value
