@@ -34,6 +34,7 @@ class Progress:
     left_at: float = 0.0
     features: tuple[int, int] = (0, 0)  # done and total, of the images to train on, then of those held out
     prepared: float = 0.0  # share of the former
+    reached: float = 0.0  # share of the whole run that an earlier worker had done
     losses: dict[str, dict[int, float]] = field(default_factory=dict)
     maps: dict[int, float] = field(default_factory=dict)  # mAP by epoch
     frames: tuple[int, str] = (0, "")  # epoch and file of the newest concept maps
@@ -55,11 +56,12 @@ class Progress:
         """How much of the whole run is done, in [0, 1]."""
         if self.end == "done":
             return 1.0
+        done = PREPARING + TRAINING
         if self.phase == "preparing":
-            return PREPARING * self.prepared
-        if self.phase == "training":
-            return PREPARING + TRAINING * min(1.0, self.step / max(1, self.steps * self.epochs))
-        return PREPARING + TRAINING
+            done = PREPARING * self.prepared
+        elif self.phase == "training":
+            done = PREPARING + TRAINING * min(1.0, self.step / max(1, self.steps * self.epochs))
+        return max(done, self.reached)
 
     def seconds_left(self, now: float) -> float | None:
         """Return the seconds until training ends, from what was measured in this run; None while nothing was."""
@@ -95,6 +97,7 @@ class Progress:
         self.phase, self.phase_began, self.left = phase, self.last, None
 
     def _on_launch(self, event: dict[str, Any]) -> None:
+        self.reached = self.share
         self.phase, self.launched, self.phase_began = "preparing", self.last, self.last
         self.features, self.prepared, self.first_step = (0, 0), 0.0, -1
         self.left, self.end, self.said, self.seconds = None, "", "", {}

@@ -49,8 +49,8 @@ def launch(folder: RunFolder, command: Sequence[str], locks: Sequence[int]) -> "
         process = subprocess.Popen(  # noqa: S603  # a fixed program; a visitor's words are only ever values of options
             list(command),
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
+            stdout=subprocess.DEVNULL,  # figures for programs, which the report has, too
+            stderr=log,
             cwd=ROOT,
             pass_fds=tuple(locks),
             start_new_session=True,
