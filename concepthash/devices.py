@@ -1,6 +1,7 @@
 """The device of a process, and the processes of one ``accelerate launch``: their shares, and all shares together."""
 
 import os
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import numpy as np
@@ -61,7 +62,8 @@ def join(device: str) -> torch.device:
         return chosen
     from accelerate import PartialState  # takes a second to import
 
-    return torch.device(PartialState(cpu=chosen.type == "cpu").device)
+    patience = timedelta(days=7)  # that processes wait for the slowest one; torch gives up after minutes
+    return torch.device(PartialState(cpu=chosen.type == "cpu", timeout=patience).device)
 
 
 def launched_precision() -> str | None:

@@ -1,200 +1,42 @@
 """``python -m concepthash.encode``: turn a folder of images into a gallery, skipping what cannot be read."""
 
 import argparse
-import hashlib
 import json
-import os
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
 
-import numpy as np
-from tqdm import tqdm
-
-from .data import ImageTable, read_dataset
-from .errors import ConceptHashError, ConfigError, DataError, GalleryError
-from .gallery import Gallery, GalleryWriter, Provenance, Skipped, open_gallery
-from .gallery.reading import Decoded, read_batches, valid_text
-from .gallery.thumbnails import THUMBNAIL_KINDS, THUMBNAIL_SIDE, check_originals
+from .data import read_dataset
+from .encode_table import encode_images, encode_table
+from .encode_update import Update, update_gallery
+from .encoding import EncodeOptions, ImageEncoder
+from .errors import ConceptHashError, ConfigError
+from .gallery import open_gallery
+from .gallery.large_gallery import AnyGallery
+from .gallery.merging import merge_parts, read_parts
+from .gallery.metadata_file import NO_METADATA, read_metadata
+from .gallery.opening import open_any_gallery
+from .gallery.thumbnails import THUMBNAIL_KINDS, THUMBNAIL_SIDE
 
 __all__ = ["ImageEncoder", "encode_table", "main"]
-
-
-class ImageEncoder(Protocol):
-    """What is needed of a model here; `concepthash.encoder.Encoder` has it.
-
-    Of ``checkpoint`` these are read: ``fingerprint``, ``name``, ``config.n_bits``, ``config.n_concepts`` and
-    ``config.backbone.image_size``.
-    """
-
-    @property
-    def checkpoint(self) -> Any:
-        """What the model was loaded from."""
-
-    @property
-    def transform_id(self) -> str:
-        """Name of what happens to an image before the network."""
-
-    def encode(self, images: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Code logits (n, K) and attention centers (n, M, 2) of n RGB uint8 images (H, W, 3); n may be 0."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Run:
     """A finished gallery, and what this run did for it; an earlier, interrupted run may have done the rest."""
 
-    gallery: Gallery
+    gallery: AnyGallery
     n_encoded: int
     seconds: float
-
-
-def encode_table(
-    encoder: ImageEncoder,
-    table: ImageTable,
-    out: str | Path,
-    *,
-    batch_size: int = 32,
-    progress: bool = True,
-    overwrite: bool = False,
-    thumbnails: Literal["own", "originals"] = "own",
-) -> Gallery:
-    """Encode all images of a table into a gallery on disk, in the order of the table.
-
-    The gallery appears at ``out`` when it is complete. Interrupted at any moment, the same call goes on behind the
-    last batch that was stored. Of several processes each reads and encodes its share of the batches, and the first one
-    stores them all.
-
-    Parameters
-    ----------
-    encoder
-        Model that gives code logits and attention centers.
-    table
-        n images; those that cannot be read are skipped and listed in ``Gallery.skipped``.
-    out
-        Folder of the gallery, outside the folder of the images.
-    batch_size
-        Images encoded, and stored, at once.
-    progress
-        Whether a progress bar is shown on standard error.
-    overwrite
-        Replace a gallery at ``out``, which stays until the new one is complete.
-    thumbnails
-        ``"own"`` stores a small copy of every image. ``"originals"`` shows the images themselves, which must be JPEG,
-        PNG or WebP files of at most 256 pixels a side; gallery and images can then be moved together, not apart.
-
-    Returns
-    -------
-    Gallery
-        The complete gallery, opened.
-
-    Raises
-    ------
-    ConfigError
-        If ``batch_size`` is below 1, or ``thumbnails`` is something else.
-    DataError
-        If there are no images, or none of them can be read.
-    GalleryError
-        If ``out`` is taken, another process writes there, an unfinished gallery there was made otherwise, an original
-        cannot be its own thumbnail, or the disk is full or refuses.
-    """
-    return _encode(encoder, table, Path(out), batch_size, progress, overwrite, thumbnails).gallery
-
-
-def _encode(
-    encoder: ImageEncoder,
-    table: ImageTable,
-    out: Path,
-    batch_size: int,
-    progress: bool,
-    overwrite: bool,
-    thumbnails: str,
-) -> _Run:
-    if batch_size < 1:
-        raise ConfigError(f"The batch size is {batch_size}; it must be at least 1.")
-    if thumbnails not in THUMBNAIL_KINDS:
-        raise ConfigError(f"Thumbnails are {' or '.join(THUMBNAIL_KINDS)}, not {thumbnails!r}; choose one of these.")
-    if not len(table):
-        raise DataError(f"{table.name} has no images; choose a folder that has some.")
-    _check_outside(out, table.root)
-    if thumbnails == "originals":
-        check_originals(table.paths, table.root)
-    from .devices import is_main, wait  # torch takes seconds to import, and --help should not
-
-    started, n_encoded = time.perf_counter(), 0
-    if is_main():
-        with GalleryWriter(out, _provenance(encoder, table, out, thumbnails), overwrite=overwrite) as writer:
-            n_before = writer.n_images
-            _encode_rest(encoder, table, writer, batch_size, progress, thumbnails == "own")
-            n_encoded = writer.n_images - n_before
-            writer.finish()
-    else:
-        _encode_rest(encoder, table, None, batch_size, False, thumbnails == "own")
-    wait()
-    return _Run(open_gallery(out), n_encoded, time.perf_counter() - started)
-
-
-def _encode_rest(
-    encoder: ImageEncoder,
-    table: ImageTable,
-    writer: GalleryWriter | None,
-    batch_size: int,
-    progress: bool,
-    with_thumbnails: bool,
-) -> None:
-    """Encode in rounds of one batch a process; ``writer`` is the first process's, and stores the batches in order."""
-    from .devices import gather, n_processes, process_index
-
-    # every image of the table ends up stored or skipped, in order
-    n_done = gather(writer.n_images + writer.n_skipped if writer else 0)[0]
-    height, width = encoder.checkpoint.config.backbone.image_size
-    part = (process_index(), n_processes())
-    batches = read_batches(table, n_done, batch_size, (height, width), part, with_thumbnails=with_thumbnails)
-    with tqdm(total=len(table), initial=n_done, desc="encode", unit="image", disable=not progress) as bar:
-        for batch in batches:
-            decoded = [item for item in batch if isinstance(item, Decoded)]
-            skipped = [item for item in batch if isinstance(item, Skipped)]
-            logits, centers = encoder.encode([item.model_input for item in decoded])  # (n, K), (n, M, 2)
-            for stored in gather(([item.image for item in decoded], logits, centers, skipped)):
-                if writer:
-                    writer.append(*stored)
-                bar.update(len(stored[0]) + len(stored[3]))
-
-
-def _provenance(encoder: ImageEncoder, table: ImageTable, out: Path, thumbnails: str) -> Provenance:
-    checkpoint = encoder.checkpoint
-    root = table.root.resolve()
-    if thumbnails == "originals":  # so that both can be moved together
-        root = Path(os.path.relpath(root, out.expanduser().resolve()))
-    split = None if table.is_train is None else table.is_train.tolist()
-    described = [table.image_ids, table.labels.tolist(), table.class_names, table.families, split]
-    return Provenance(
-        fingerprint=checkpoint.fingerprint,
-        checkpoint_name=checkpoint.name,
-        n_bits=checkpoint.config.n_bits,
-        n_concepts=checkpoint.config.n_concepts,
-        transform=encoder.transform_id,
-        data_root=valid_text(root.as_posix()),
-        images=hashlib.sha256(json.dumps(described).encode()).hexdigest(),
-        thumbnails=thumbnails,
-    )
-
-
-def _check_outside(out: Path, root: Path) -> None:
-    if out.expanduser().resolve().is_relative_to(root.resolve()):
-        raise GalleryError(
-            f"The gallery {out} would lie inside the folder of the images, where its thumbnails would be taken for "
-            "images; choose a place outside."
-        )
+    update: Update | None = None
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; 0 when it worked, 2 with one sentence on standard error when it could not."""
     options = _parser().parse_args(arguments)
     try:
-        run = _run(options)
+        run = _merge(options) if options.merge else _run(options)
     except ConceptHashError as error:
         print(error, file=sys.stderr)
         return 2
@@ -209,10 +51,55 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> _Run:
+    if missing := [name for name in ("checkpoint", "data", "out") if not getattr(options, name)]:
+        raise ConfigError(f"--{missing[0]} is missing; give --checkpoint, --data and --out, or --merge.")
+    if options.update and (options.overwrite or options.part or options.thumbnails or options.engine):
+        raise ConfigError(
+            "--update changes the gallery there is; leave out --overwrite, --part, --thumbnails and --engine."
+        )
     table = read_dataset(options.data, options.families)
-    encoder = _load_encoder(options.checkpoint, options.device, options.half)
-    out, progress = Path(options.out), not options.quiet
-    return _encode(encoder, table, out, options.batch_size, progress, options.overwrite, options.thumbnails)
+    is_new = options.metadata and not options.update
+    settings = EncodeOptions(
+        batch_size=options.batch_size,
+        progress=not options.quiet,
+        overwrite=options.overwrite,
+        thumbnails=options.thumbnails or "own",
+        metadata=read_metadata(options.metadata, table) if is_new else NO_METADATA,
+        part=_part(options.part) if options.part else None,
+        server=options.engine,
+        pictures=options.out if options.engine else "",
+    )
+    encoder, out, started = _load_encoder(options.checkpoint, options.device, options.half), Path(options.out), _clock()
+    if not options.update:
+        n_encoded = encode_images(encoder, table, out, settings)
+        gallery = open_any_gallery(options.engine, out) if options.engine else open_gallery(out)
+        return _Run(gallery, n_encoded, _clock() - started)
+    update = update_gallery(encoder, table, out, settings, Path(options.metadata) if options.metadata else None)
+    return _Run(open_gallery(out), update.n_new + update.n_changed, _clock() - started, update)
+
+
+def _merge(options: argparse.Namespace) -> _Run:
+    if given := [
+        name for name in ("checkpoint", "data", "out", "update", "part", "metadata") if getattr(options, name)
+    ]:
+        raise ConfigError(f"--merge only puts parts together; leave out --{given[0]}.")
+    if len(options.merge) < 2:
+        raise ConfigError("--merge needs the folder of the gallery to be, and then those of its parts.")
+    started, out, *folders = _clock(), *map(Path, options.merge)
+    parts, made = read_parts(folders, out)
+    merge_parts(out, made, parts, overwrite=options.overwrite, progress=not options.quiet)
+    return _Run(open_gallery(out), 0, _clock() - started)
+
+
+def _part(text: str) -> tuple[int, int]:
+    number, _, count = text.partition("/")
+    if not (number.isdecimal() and count.isdecimal()):
+        raise ConfigError(f"{text!r} is no part; write --part 2/4 for the second of four.")
+    return int(number), int(count)
+
+
+def _clock() -> float:
+    return time.perf_counter()
 
 
 def _load_encoder(checkpoint: str, device: str, half: bool) -> ImageEncoder:
@@ -223,7 +110,7 @@ def _load_encoder(checkpoint: str, device: str, half: bool) -> ImageEncoder:
 
 
 def _report(run: _Run, as_json: bool) -> None:
-    gallery = run.gallery
+    gallery, update = run.gallery, run.update
     summary = {
         "n_encoded": run.n_encoded,
         "n_resumed": len(gallery) - run.n_encoded,
@@ -231,13 +118,19 @@ def _report(run: _Run, as_json: bool) -> None:
         "seconds": round(run.seconds, 3),
         "images_per_second": round(run.n_encoded / run.seconds, 2),
         "out": str(gallery.path),
-        "skipped": [asdict(entry) for entry in gallery.skipped],
+        **(asdict(update) if update else {}),
+        "skipped": [{"path": entry.path, "reason": entry.reason} for entry in gallery.skipped],
     }
     if as_json:
         print(json.dumps(summary))
         return
     for entry in gallery.skipped:
         print(f"skipped {entry.path}: {entry.reason}")
+    if update:
+        print(
+            f"{gallery.path}: {update.n_new} images new, {update.n_changed} changed, {update.n_gone} gone, "
+            f"{update.n_described} described otherwise"
+        )
     print(
         f"{gallery.path}: {run.n_encoded} images encoded in {run.seconds:.1f} s "
         f"({summary['images_per_second']} a second), {summary['n_resumed']} there before, "
@@ -247,10 +140,32 @@ def _report(run: _Run, as_json: bool) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m concepthash.encode", description=__doc__)
-    parser.add_argument("--checkpoint", required=True, help="checkpoint folder")
-    parser.add_argument("--data", required=True, help="folder of images, or a data set in the CUB layout")
-    parser.add_argument("--out", required=True, help="folder of the gallery; it must not exist yet")
+    parser.add_argument("--checkpoint", help="checkpoint folder")
+    parser.add_argument("--data", help="folder of images, or a data set in the CUB layout")
+    parser.add_argument("--out", help="folder of the gallery; it must not exist yet, except for --update")
+    parser.add_argument(
+        "--engine",
+        default="",
+        metavar="URL",
+        help="clickhouse://user:password@host:port/database writes there; --out then is a folder, or a URL such as "
+        "s3://bucket/name, for the thumbnails",
+    )
     parser.add_argument("--families", default="", help="what makes a family: make or body of cars")
+    parser.add_argument(
+        "--metadata",
+        metavar="FILE.csv",
+        help="more about the images: a column image_id or path, and columns to filter by; whole numbers, numbers and "
+        "texts are told apart",
+    )
+    parser.add_argument(
+        "--update",
+        action="store_true",
+        help="bring the gallery at --out in step with the folder: encode what is new or changed, drop what is gone",
+    )
+    parser.add_argument("--part", metavar="I/N", help="only the I-th of N shares, for machines without a common disk")
+    parser.add_argument(
+        "--merge", nargs="+", metavar=("OUT", "PART"), help="put galleries made with --part together; no checkpoint"
+    )
     parser.add_argument(
         "--device", default="auto", help="auto, cpu, cuda or mps; `accelerate launch` starts several processes"
     )
@@ -259,7 +174,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--thumbnails",
         choices=THUMBNAIL_KINDS,
-        default="own",
         help="own: a small copy of every image (default); originals: the images themselves, where all are JPEG, PNG or "
         f"WebP files of at most {THUMBNAIL_SIDE} pixels a side, whose folders the app then serves",
     )

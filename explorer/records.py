@@ -45,6 +45,7 @@ class ModelInfo:
     foreign_gallery: str = ""  # why the visitor's own gallery is not used with this model
     class_names: tuple[str, ...] = ()
     family_names: tuple[str, ...] = ()
+    n_sample: int = 0  # images that sub-codes are counted among, where that is not all of the gallery
 
     @property
     def bits_per_concept(self) -> int:
@@ -89,13 +90,14 @@ class Thumbnail:
 
 @dataclass(frozen=True)
 class ThumbnailPage:
-    """One page of the gallery strip."""
+    """One page of the gallery strip; ``sample_of`` images there are where only a sample of them is looked at."""
 
     cards: tuple[Thumbnail, ...]
     page: int
     n_pages: int
     n_total: int
     search: str
+    sample_of: int = 0
 
 
 @dataclass(frozen=True)

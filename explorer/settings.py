@@ -18,7 +18,8 @@ class Settings:
     """Where things lie and what a visitor may do; safe defaults."""
 
     checkpoint: str = ""  # name below `checkpoints`, or a folder; "" = the preferred one of those there are
-    gallery: Path | None = None
+    gallery: str = ""  # a folder, or the address of a gallery on a server
+    gallery_memory_bytes: int = 1_000_000_000  # that the codes of a large gallery may take
     host: str = "127.0.0.1"
     port: int = 7860
     device: str = "auto"
@@ -80,6 +81,7 @@ def read_settings(arguments: Sequence[str] | None = None, environ: Mapping[str, 
     settings = Settings(
         checkpoint=flags.checkpoint,
         gallery=flags.gallery,
+        gallery_memory_bytes=int(flags.gallery_mb * 1e6),
         host=flags.host,
         port=flags.port,
         device=flags.device,
@@ -101,7 +103,6 @@ def _parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
         prog="app.py",
         description="ConceptHash Explorer: see what each concept of a hash code looks at, and retrieve by one concept.",
     )
-    gallery = env.get("CONCEPTHASH_GALLERY")
     parser.add_argument(
         "--checkpoint",
         default=env.get("CONCEPTHASH_CHECKPOINT", ""),
@@ -110,11 +111,18 @@ def _parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--gallery",
-        type=Path,
-        default=Path(gallery) if gallery else None,
-        metavar="DIR",
-        help="a gallery made by python -m concepthash.encode (default: the one that comes with the checkpoint, "
-        "else a few drawn example birds)",
+        default=env.get("CONCEPTHASH_GALLERY", ""),
+        metavar="DIR|URL",
+        help="a gallery made by python -m concepthash.encode, or clickhouse://host/database (default: the one that "
+        "comes with the checkpoint, else a few drawn example birds)",
+    )
+    parser.add_argument(
+        "--gallery-mb",
+        type=_positive,
+        default=Settings.gallery_memory_bytes / 1e6,
+        metavar="N",
+        help="megabytes that the codes of a large gallery may take in memory; beyond, its database searches "
+        "(default: %(default)g)",
     )
     parser.add_argument(
         "--host",

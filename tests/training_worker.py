@@ -38,7 +38,7 @@ def main():
         print(json.dumps({"features": 30.0, "training": 60.0, "finishing": 30.0, "seconds": 120.0}))
         sys.exit(0)
     signal.signal(signal.SIGTERM, signal.SIG_IGN if "deaf" in modes(mode) else stop)
-    print("the fake worker begins")
+    print("the fake worker begins", file=sys.stderr)
     if (out / "config.json").exists():
         shutil.rmtree(out / "run")
         sys.exit(0)

@@ -2,10 +2,10 @@
 
 from .database import Provenance
 from .gallery import Gallery
+from .matches import Matches
 from .opening import open_gallery
 from .query import ConceptRule, Query
 from .rows import NewImage, Skipped
-from .search import Matches, search
 from .selection import Selection, selected_rows
 from .store import GalleryWriter
 
@@ -20,6 +20,5 @@ __all__ = [
     "Selection",
     "Skipped",
     "open_gallery",
-    "search",
     "selected_rows",
 ]

@@ -1,12 +1,20 @@
 """A gallery in memory: ids, labels and codes of many images; thumbnails stay on disk."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from ..errors import QueryError
+from .code_index import CodeIndex
+from .matches import Matches
+from .query import Query
 from .rows import Skipped
+from .selection import selected_rows
+from .stored_image import StoredImage
+from .thumbnail_source import ThumbnailSource
 from .thumbnails import THUMBNAIL_FOLDER, thumbnail_file
 
 __all__ = ["Gallery"]
@@ -14,7 +22,7 @@ __all__ = ["Gallery"]
 
 @dataclass(frozen=True, eq=False)
 class Gallery:
-    """N images with their codes; row i of every array is the image with row number i.
+    """N images with their codes; row i of every array, and the row i in every question, is the i-th image.
 
     Attributes
     ----------
@@ -45,6 +53,13 @@ class Gallery:
     attention_centers
         (N, M, 2) float32, where each concept looks: x and y as shares of the image's width and height in [0, 1]; None
         for a gallery of format 1 or 2, which did not store them.
+    rows
+        (N,) int64, ascending: the number each image has in the store, which names its thumbnail and is never given
+        again; 0 to N - 1 if not given.
+    columns
+        (N,) values of the split and of the user's own metadata by name, None where there is none.
+    thumbnails
+        Where the pictures are found if not in its folder.
     """
 
     path: Path
@@ -67,6 +82,14 @@ class Gallery:
     skipped: tuple[Skipped, ...] = ()
     shows_originals: bool = False
     attention_centers: np.ndarray | None = None
+    rows: np.ndarray = None  # type: ignore[assignment]
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+    thumbnails: ThumbnailSource | None = None
+
+    def __post_init__(self) -> None:
+        """Number the rows where nobody did."""
+        if self.rows is None:
+            object.__setattr__(self, "rows", np.arange(len(self.image_ids), dtype=np.int64))
 
     def __len__(self) -> int:
         """Count the images."""
@@ -81,6 +104,61 @@ class Gallery:
         """Return where in the code the sub-code of a concept stands."""
         return slice(concept * self.bits_per_concept, (concept + 1) * self.bits_per_concept)
 
+    @property
+    def sample(self) -> "Gallery":
+        """The images to look at where all would be too many: here all of them."""
+        return self
+
+    def search(self, query: Query) -> Matches:
+        """Find the images that satisfy a query; exact, ordered by score, then row.
+
+        Raises
+        ------
+        QueryError
+            If the code, the rules, the selection or ``exclude_row`` do not fit the gallery.
+        """
+        selection = query.selection
+        return self._index.search(query, np.flatnonzero(selected_rows(self, selection)) if selection else None)
+
+    def images(self, rows: np.ndarray) -> tuple[StoredImage, ...]:
+        """Describe the images of some rows (n,), in their order."""
+        if self.thumbnails:
+            self.thumbnails.fetch(self.rows[rows])
+        return tuple(self._image(int(row)) for row in rows)
+
+    def code_logits_of(self, rows: np.ndarray) -> np.ndarray:
+        """(n, K) float32, code logits of some rows (n,)."""
+        return self.code_logits[rows]
+
+    def _image(self, row: int) -> StoredImage:
+        label, family, size = int(self.labels[row]), int(self.family_ids[row]), self.sizes[row].tolist()
+        return StoredImage(
+            row,
+            self.image_ids[row],
+            self.class_names[label] if label >= 0 else "",
+            self.family_names[family] if family >= 0 else "",
+            (size[0], size[1]),
+            self.thumbnail_name(row),
+        )
+
+    def column(self, name: str) -> np.ndarray:
+        """(N,) values of a column that a condition may name, None where there is none.
+
+        Raises
+        ------
+        QueryError
+            If there is no such column.
+        """
+        known = {"image_id": self.image_ids, "path": self.image_paths, "width": self.sizes[:, 0]}
+        known |= {"height": self.sizes[:, 1], **self.columns}
+        if name not in known:
+            raise QueryError(f"The gallery has no column {name[:80]!r} to compare; choose one of {', '.join(known)}.")
+        return np.asarray(known[name])
+
+    @cached_property
+    def _index(self) -> CodeIndex:
+        return CodeIndex(self.words, self.n_bits, self.n_concepts)
+
     def thumbnail_path(self, row: int) -> Path:
         """Return the path of what is shown of a row: a JPEG, PNG or WebP, longer side at most 256 pixels."""
         return Path(self.thumbnail_name(row))
@@ -89,7 +167,8 @@ class Gallery:
         """Return the same path as text, which is quicker to make."""
         if self.shows_originals:
             return f"{self.data_root}/{self.image_paths[row]}"
-        return thumbnail_file(self.path, row)
+        number = int(self.rows[row])
+        return self.thumbnails.name(number) if self.thumbnails else thumbnail_file(self.path, number)
 
     def thumbnail_folders(self) -> tuple[Path, ...]:
         """List the folders that all thumbnails lie in, none of them inside another one."""

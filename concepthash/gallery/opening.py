@@ -1,19 +1,58 @@
-"""Opening a gallery: its folder is found, what it was made with is checked, and all but pictures is read at once."""
+"""Opening a gallery: its folder or server is found, and what it was made with is checked."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import numpy as np
 
 from ..errors import GalleryError
-from .database import FORMAT_VERSION, connect
+from .clickhouse import open_clickhouse
+from .database import connect
+from .duckdb_engine import DuckDBEngine
 from .gallery import Gallery
+from .gallery_columns import gallery_of_columns
+from .large_gallery import AnyGallery, LargeGallery
 from .partial import DATABASE, partial_path, previous_path
+from .provenance import FORMAT_VERSION
 from .rows import Skipped
-from .thumbnails import THUMBNAIL_KINDS
+from .thumbnail_source import ThumbnailSource
 
-__all__ = ["open_gallery"]
+__all__ = ["check_checkpoint", "open_any_gallery", "open_gallery"]
+
+_READ_WHOLE = 100_000  # images up to which a gallery is read whole
+
+
+def open_any_gallery(place: str, copies: Path, *, memory: int = 1_000_000_000) -> AnyGallery:
+    """Open a gallery of any size: whole if it is small, else with its codes in memory, or not even these.
+
+    Parameters
+    ----------
+    place
+        Folder of the gallery, or ``clickhouse://user:password@host:port/database`` (``clickhouses://`` for TLS).
+    copies
+        Folder for copies of the thumbnails of a gallery on a server, which lie elsewhere.
+    memory
+        Bytes that the codes of a large gallery may take in memory.
+
+    Raises
+    ------
+    GalleryError
+        As `open_gallery`; or if the server does not answer.
+    """
+    if "://" in place:
+        engine = open_clickhouse(place)
+        store = ThumbnailSource(engine.provenance["thumbnail_folder"], copies)
+        return LargeGallery(engine, Path(engine.address.database), store, memory)
+    with _explained(place):
+        folder = _existing_folder(Path(place).expanduser().resolve())
+        with connect(folder / DATABASE, read_only=True) as database:
+            _provenance(database, folder)
+            counted = database.execute("SELECT count(*) FROM images").fetchone()
+    if counted and counted[0] <= _READ_WHOLE:
+        return open_gallery(folder)
+    return LargeGallery(DuckDBEngine(folder / DATABASE), folder, ThumbnailSource(str(folder)), memory)
 
 
 def open_gallery(path: str | Path, *, fingerprint: str | None = None) -> Gallery:
@@ -37,15 +76,24 @@ def open_gallery(path: str | Path, *, fingerprint: str | None = None) -> Gallery
         If the gallery is missing, unfinished, foreign, corrupt, of a newer format, or made with another checkpoint; or
         if it shows original images and one of them is gone.
     """
-    try:
+    with _explained(path):
         folder = _existing_folder(Path(path).expanduser().resolve())
         with connect(folder / DATABASE, read_only=True) as database:
             provenance = _provenance(database, folder)
-            _check_checkpoint(provenance, fingerprint, folder)
-            gallery = _read(database, folder, provenance)
+            columns: dict[str, Any] = database.execute('SELECT * FROM images ORDER BY "row"').fetchnumpy()
+            skipped = [Skipped(*row) for row in database.execute("SELECT path, reason FROM skipped").fetchall()]
+            gallery = gallery_of_columns(columns, provenance, folder, skipped)
+        check_checkpoint(gallery, fingerprint)
         if gallery.shows_originals:
             _check_originals(gallery)
         return gallery
+
+
+@contextmanager
+def _explained(path: str | Path) -> Iterator[None]:
+    """Turn what a damaged file or a refusing disk says into one sentence."""
+    try:
+        yield
     except GalleryError:
         raise
     except (duckdb.Error, OSError, ValueError, KeyError, TypeError) as error:
@@ -84,12 +132,18 @@ def _provenance(database: duckdb.DuckDBPyConnection, folder: Path) -> dict[str, 
     return provenance
 
 
-def _check_checkpoint(provenance: dict[str, str], fingerprint: str | None, folder: Path) -> None:
-    made_with = provenance["fingerprint"]
-    if fingerprint is not None and made_with != fingerprint:
+def check_checkpoint(gallery: AnyGallery, fingerprint: str | None) -> None:
+    """Make sure that a gallery was made with the checkpoint of a fingerprint; None accepts any.
+
+    Raises
+    ------
+    GalleryError
+        If it was made with another one.
+    """
+    if fingerprint is not None and gallery.fingerprint != fingerprint:
         raise GalleryError(
-            f"The gallery {folder} was made with another checkpoint ({provenance['checkpoint_name']}, "
-            f"{made_with[:12]}) than this one ({fingerprint[:12]}); choose that checkpoint, "
+            f"The gallery {gallery.path} was made with another checkpoint ({gallery.checkpoint_name}, "
+            f"{gallery.fingerprint[:12]}) than this one ({fingerprint[:12]}); choose that checkpoint, "
             "or encode the images again with this one."
         )
 
@@ -105,62 +159,3 @@ def _check_originals(gallery: Gallery) -> None:
             f"The gallery {gallery.path} shows the images themselves, and {len(gone)} of {len(gallery)} are gone from "
             f"{gallery.data_root} (the first is {gallery.image_paths[gone[0]]}); put them back, or encode again."
         )
-
-
-def _read(database: duckdb.DuckDBPyConnection, folder: Path, provenance: dict[str, str]) -> Gallery:
-    n_bits, n_concepts = int(provenance["n_bits"]), int(provenance["n_concepts"])
-    thumbnails = provenance.get("thumbnails", "own")  # format 1 has no other
-    columns: dict[str, Any] = database.execute('SELECT * FROM images ORDER BY "row"').fetchnumpy()
-    n_images = len(columns["row"])
-    words = np.stack([columns[f"code{word}"] for word in range(-(-n_bits // 64))], axis=1)  # (N, W)
-    if not np.array_equal(columns["row"], np.arange(n_images)):
-        raise ValueError("its rows are not numbered from 0 without gaps")
-    if thumbnails not in THUMBNAIL_KINDS:
-        raise ValueError(f"its thumbnails are {thumbnails!r}")
-    class_names, labels = _names_and_ids(columns["class"])
-    family_names, family_ids = _names_and_ids(columns["family"])
-    return Gallery(
-        path=folder,
-        n_bits=n_bits,
-        n_concepts=n_concepts,
-        fingerprint=provenance["fingerprint"],
-        checkpoint_name=provenance["checkpoint_name"],
-        transform=provenance["transform"],
-        created=provenance["created"],
-        data_root=(folder / provenance["data_root"]).resolve(),
-        image_ids=tuple(columns["image_id"].tolist()),
-        image_paths=tuple(columns["path"].tolist()),
-        class_names=class_names,
-        labels=labels,
-        family_names=family_names,
-        family_ids=family_ids,
-        words=np.ascontiguousarray(words, dtype=np.int64),
-        code_logits=np.asfortranarray(_floats(columns["code_logits"], n_bits)),  # (N, K)
-        sizes=np.stack([columns["width"], columns["height"]], axis=1).astype(np.int64),
-        skipped=tuple(Skipped(*row) for row in database.execute("SELECT path, reason FROM skipped").fetchall()),
-        shows_originals=thumbnails == "originals",
-        attention_centers=_attention_centers(columns, n_concepts) if int(provenance["format"]) > 2 else None,
-    )
-
-
-def _attention_centers(columns: dict[str, Any], n_concepts: int) -> np.ndarray:
-    """(N, M, 2) float32, checked, since what is cropped around them must lie in the picture."""
-    centers = _floats(columns["attention"], 2 * n_concepts).reshape(-1, n_concepts, 2)
-    if not ((centers >= 0) & (centers <= 1)).all():
-        raise ValueError("an attention center lies outside its image")
-    return centers
-
-
-def _floats(column: np.ndarray, length: int) -> np.ndarray:
-    """A column of lists as (N, length) float32."""
-    if any(len(values) != length for values in column):
-        raise ValueError(f"it holds a list of other than {length} numbers")
-    return np.concatenate([*column, np.empty(0, np.float32)]).reshape(-1, length).astype(np.float32, copy=False)
-
-
-def _names_and_ids(column: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
-    """Sorted names and (N,) int64 indices into them; NULL becomes -1."""
-    values = column.tolist()  # masked entries become None
-    names = tuple(sorted({value for value in values if value is not None}))
-    ids: dict[str | None, int] = {name: i for i, name in enumerate(names)}
-    return names, np.array([ids.get(value, -1) for value in values], dtype=np.int64)

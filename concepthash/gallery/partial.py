@@ -1,39 +1,34 @@
 """The folder ``OUT.partial`` of a gallery in the making: who may write to it, and how it becomes ``OUT`` at once."""
 
-import errno
 import os
+import re
 import shutil
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-
-import duckdb
 
 from ..errors import GalleryError
 from .thumbnails import THUMBNAIL_FOLDER
+from .writing import LOCK, explain_disk_errors, lock_folder
 
-if sys.platform != "win32":
-    import fcntl
-
-__all__ = [
-    "DATABASE",
-    "PartialFolder",
-    "explain_disk_errors",
-    "partial_path",
-    "previous_path",
-]
+__all__ = ["DATABASE", "PartialFolder", "part_path", "partial_path", "previous_path"]
 
 DATABASE = "gallery.duckdb"
 _NEW_DATABASE = "creating.duckdb"
-_LOCK = "writer.lock"
-_OURS = (DATABASE, f"{DATABASE}.wal", _NEW_DATABASE, f"{_NEW_DATABASE}.wal", THUMBNAIL_FOLDER)
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+# DuckDB's own files beside a database begin with its name: .wal and, while it tidies up, others
+_OURS = re.compile(
+    rf"(?:{re.escape(DATABASE)}|{re.escape(_NEW_DATABASE)})(?:\..*)?|{THUMBNAIL_FOLDER}|part-\d+-of-\d+(?:\.partial)?"
+)
+_SYSTEM = {LOCK, ".DS_Store"}
 
 
 def partial_path(out: Path) -> Path:
     """Where a gallery lies until it is complete."""
     return out.with_name(f"{out.name}.partial")
+
+
+def part_path(out: Path, number: int, count: int) -> Path:
+    """Where the part of one of several processes lies until all are put together; the first has the number 0."""
+    return partial_path(out) / f"part-{number + 1}-of-{count}"
 
 
 def previous_path(out: Path) -> Path:
@@ -65,7 +60,7 @@ class PartialFolder:
         with explain_disk_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             _check_ours(self.path)
-            self._lock = _lock(self.path)
+            self._lock = lock_folder(self.path)
         try:
             with explain_disk_errors(out):
                 _undo_broken_swap(out)
@@ -85,40 +80,61 @@ class PartialFolder:
         return self.path / _NEW_DATABASE
 
     def clear(self) -> None:
-        """Remove all that was made so far, the database first, as nothing is resumed without it; the lock stays."""
-        for name in _OURS:
-            path = self.path / name
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+        """Remove all that was made so far, the database first, as nothing is resumed without it; the lock stays.
+
+        Raises
+        ------
+        GalleryError
+            If another process is writing a part of it.
+        """
+        for part in self.path.glob("part-*"):
+            os.close(lock_folder(part))
+        self.database.unlink(missing_ok=True)
+        for path in _ours(self.path):
+            _delete(path)
 
     def publish(self) -> None:
-        """Rename the folder to its final name; a gallery already there is moved aside and then deleted."""
-        previous = previous_path(self.out)
+        """Rename the folder to its final name; a gallery already there is moved aside and then deleted.
+
+        Raises
+        ------
+        GalleryError
+            If the place has been taken meanwhile, somebody changes the gallery there, or the disk refuses.
+        """
         _check_free(self.out, self._overwrite)
         with explain_disk_errors(self.out):
-            if self.out.exists():
-                os.rename(self.out, previous)
+            replaced = lock_folder(self.out) if (self.out / DATABASE).exists() else -1
             try:
-                os.rename(self.path, self.out)
-            except OSError:
-                if previous.exists():
-                    os.rename(previous, self.out)
-                raise
+                for part in self.path.glob("part-*"):
+                    _delete(part)
+                self._swap()
+            finally:
+                if replaced >= 0:
+                    os.close(replaced)
         with suppress(OSError):
-            (self.out / _LOCK).unlink()
+            (self.out / LOCK).unlink()
         self._close_lock()
-        _delete_replaced(previous)
+        _delete_replaced(previous_path(self.out))
+
+    def _swap(self) -> None:
+        previous = previous_path(self.out)
+        if self.out.exists():
+            os.rename(self.out, previous)
+        try:
+            os.rename(self.path, self.out)
+        except OSError:
+            if previous.exists():
+                os.rename(previous, self.out)
+            raise
 
     def release(self) -> None:
         """Let the next writer in; a folder without a database is removed, as there is nothing to resume."""
         if self._lock < 0:
             return
         if not self.database.exists():
-            self.clear()
-            (self.path / _LOCK).unlink(missing_ok=True)
-            with suppress(OSError):  # somebody else's file, or the next writer, is in it already
+            with suppress(GalleryError, OSError):  # somebody else's file, or the next writer, is in it already
+                self.clear()
+                (self.path / LOCK).unlink(missing_ok=True)
                 self.path.rmdir()
         self._close_lock()
 
@@ -126,35 +142,6 @@ class PartialFolder:
         if self._lock >= 0:
             os.close(self._lock)
         self._lock = -1
-
-
-@contextmanager
-def explain_disk_errors(path: Path) -> Iterator[None]:
-    """Turn a full or refusing disk into one sentence; what is already stored stays and can be resumed.
-
-    Raises
-    ------
-    GalleryError
-        For any `OSError` and for DuckDB's errors of input, output and commit.
-    """
-    try:
-        yield
-    except (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException) as error:
-        raise GalleryError(_disk_sentence(path, str(error), "No space left" in str(error))) from error
-    except OSError as error:
-        raise GalleryError(_disk_sentence(path, error.strerror or str(error), error.errno in _FULL)) from error
-
-
-def _disk_sentence(path: Path, reason: str, is_full: bool) -> str:
-    if is_full:
-        return (
-            f"The disk is full: {path} cannot be written. Free some space and run the same command again; "
-            "it goes on from the images already stored."
-        )
-    return (
-        f"{path} cannot be written ({reason.splitlines()[0].rstrip('.')}); check the folder and run the same command "
-        "again, or choose another place."
-    )
 
 
 def _check_free(out: Path, overwrite: bool) -> None:
@@ -174,8 +161,19 @@ def _check_ours(partial: Path) -> None:
         )
 
 
+def _ours(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if _OURS.fullmatch(path.name)]
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def _foreign(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()} - {*_OURS, _LOCK, ".DS_Store"}
+    return {path.name for path in folder.iterdir()} - {path.name for path in _ours(folder)} - _SYSTEM
 
 
 def _undo_broken_swap(out: Path) -> None:
@@ -194,20 +192,3 @@ def _delete_replaced(previous: Path) -> None:
     with suppress(OSError):
         (previous / DATABASE).unlink(missing_ok=True)
     shutil.rmtree(previous, ignore_errors=True)
-
-
-def _lock(folder: Path) -> int:
-    """Return a file descriptor that holds the folder's lock until it is closed or its process dies."""
-    path = folder / _LOCK
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    if sys.platform == "win32":  # DuckDB itself lets only one process write there
-        return descriptor
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        is_current = path.exists() and os.path.samestat(os.fstat(descriptor), path.stat())
-    except BlockingIOError:
-        is_current = False
-    if not is_current:  # taken, or its owner has just renamed the folder
-        os.close(descriptor)
-        raise GalleryError(f"Another process is writing to {folder}; wait until it has ended, or choose another place.")
-    return descriptor

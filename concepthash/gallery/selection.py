@@ -1,18 +1,22 @@
 """Which part of a gallery is looked at: some classes, one family, or sub-codes that follow a pattern."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from operator import eq, ge, gt, le, lt, ne
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
 from ..codes import pack_words
 from ..errors import QueryError
-from .gallery import Gallery
+
+if TYPE_CHECKING:
+    from .gallery import Gallery
 
 __all__ = ["ANY", "WHOLE", "Condition", "Selection", "selected_rows"]
 
 ANY = "."
 Comparison = Literal["=", "!=", "<", "<=", ">", ">="]
+_COMPARED = {"=": eq, "!=": ne, "<": lt, "<=": le, ">": gt, ">=": ge}
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ class Selection:
 WHOLE = Selection()
 
 
-def selected_rows(gallery: Gallery, selection: Selection) -> np.ndarray:
+def selected_rows(gallery: "Gallery", selection: Selection) -> np.ndarray:
     """Tell which images a selection keeps.
 
     Returns
@@ -105,7 +109,24 @@ def selected_rows(gallery: Gallery, selection: Selection) -> np.ndarray:
         kept &= _is_among(gallery.family_ids, gallery.family_names, (selection.family,))
     if any(selection.patterns):
         kept &= _follows(gallery, selection.patterns)
+    for condition in selection.conditions:
+        kept &= _fulfills(gallery.column(condition.column), condition)
     return kept
+
+
+def _fulfills(values: np.ndarray, condition: Condition) -> np.ndarray:
+    """(N,) bool: there is a value, it is no NaN, and it stands to the wanted one as it should."""
+    known = np.array([value is not None and value == value for value in values.tolist()], dtype=bool)
+    kept = values[known].tolist()
+    is_text = isinstance(kept[0], str) if kept else isinstance(condition.value, str)
+    if is_text != isinstance(condition.value, str):
+        raise QueryError(
+            f"The column {condition.column} holds {'text' if is_text else 'numbers'}, and {condition.value!r} is "
+            f"{'a number' if is_text else 'a text'}; compare it with its own kind."
+        )
+    compare = _COMPARED[condition.comparison]
+    known[known] = [compare(value, condition.value) for value in kept]
+    return known
 
 
 def _is_among(ids: np.ndarray, names: tuple[str, ...], wanted: tuple[str, ...]) -> np.ndarray:
@@ -114,7 +135,7 @@ def _is_among(ids: np.ndarray, names: tuple[str, ...], wanted: tuple[str, ...]) 
     return is_wanted[ids]
 
 
-def _follows(gallery: Gallery, patterns: tuple[str, ...]) -> np.ndarray:
+def _follows(gallery: "Gallery", patterns: tuple[str, ...]) -> np.ndarray:
     """(N,) bool: every bit that a pattern fixes is as it says."""
     size = gallery.bits_per_concept
     full = "".join(pattern or ANY * size for pattern in patterns)

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 
@@ -10,12 +9,15 @@ import duckdb
 import numpy as np
 
 from ..errors import DataError, GalleryError
-from .database import FORMAT_VERSION, Provenance, connect, create, insert, transaction
-from .partial import PartialFolder, explain_disk_errors
-from .rows import NewImage, Skipped, image_rows
-from .thumbnails import thumbnail_file
+from .changes import change, sweep
+from .database import Provenance, connect, create, index, read_facts, set_facts
+from .partial import PartialFolder
+from .rows import NewImage, Skipped
+from .writing import explain_disk_errors
 
 __all__ = ["GalleryWriter"]
+
+_WORDS = {"images": "list of images", "part": "number of processes or parts"}
 
 
 class GalleryWriter:
@@ -31,6 +33,8 @@ class GalleryWriter:
         What the gallery is made with.
     overwrite
         Replace a gallery at ``out`` when this one is complete, and discard an unfinished one made otherwise.
+    attached
+        Database files of other galleries, which ``database`` then reads as ``part0``, ``part1`` and so on.
 
     Raises
     ------
@@ -38,8 +42,10 @@ class GalleryWriter:
         If ``out`` is taken, another writer is at work, the unfinished gallery was made otherwise, or the disk refuses.
     """
 
-    def __init__(self, out: str | Path, provenance: Provenance, *, overwrite: bool = False) -> None:
-        self._provenance = provenance
+    def __init__(
+        self, out: str | Path, provenance: Provenance, *, overwrite: bool = False, attached: Sequence[Path] = ()
+    ) -> None:
+        self.made, self._attached = provenance, attached
         self._folder = PartialFolder(Path(out).expanduser().resolve(), overwrite=overwrite)
         self._connection: duckdb.DuckDBPyConnection | None = None
         try:
@@ -93,29 +99,25 @@ class GalleryWriter:
         GalleryError
             If the code logits or attention centers do not fit or are not finite, or the disk refuses.
         """
-        first = self.n_images
-        rows = image_rows(first, images, code_logits, attention_centers, self._provenance)
         with explain_disk_errors(self._folder.path):
-            for row, image in enumerate(images, start=first):
-                if image.thumbnail is not None:
-                    path = Path(thumbnail_file(self._folder.path, row))
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    path.write_bytes(image.thumbnail)
-            with transaction(self._database) as database:
-                insert(database, "images", rows)
-                insert(database, "skipped", [[entry.path, entry.reason] for entry in skipped])
+            change(self.database, self.folder, self.made, images, code_logits, attention_centers, skipped)
 
-    def finish(self) -> None:
+    def finish(self, *, may_be_empty: bool = False) -> None:
         """Mark the gallery complete and give it its final name; the writer is closed.
+
+        Parameters
+        ----------
+        may_be_empty
+            Whether a gallery of no images is one, too, as a part may be.
 
         Raises
         ------
         DataError
             If no image was stored; nothing is left behind.
         GalleryError
-            If the disk refuses.
+            If the disk refuses, or somebody changes the gallery that would be replaced.
         """
-        if not self.n_images:
+        if not self.n_images and not may_be_empty:
             n_skipped = self.n_skipped
             self._disconnect()
             self._folder.clear()
@@ -124,8 +126,9 @@ class GalleryWriter:
                 f"No image could be read, out of {n_skipped}, so there is no gallery; check the files and try again."
             )
         with explain_disk_errors(self._folder.path):
-            self._database.execute("UPDATE provenance SET value = 'true' WHERE key = 'complete'")
-            self._database.execute("CHECKPOINT")
+            index(self.database)
+            set_facts(self.database, {"complete": "true"})
+            self.database.execute("CHECKPOINT")
         self._disconnect()
         self._folder.publish()
 
@@ -137,7 +140,19 @@ class GalleryWriter:
             self._folder.release()
 
     @property
-    def _database(self) -> duckdb.DuckDBPyConnection:
+    def folder(self) -> Path:
+        """Where the gallery lies until it is complete."""
+        return self._folder.path
+
+    @property
+    def database(self) -> duckdb.DuckDBPyConnection:
+        """The open database.
+
+        Raises
+        ------
+        GalleryError
+            If the writer is closed.
+        """
         if self._connection is None:
             raise GalleryError(f"The writer of {self._folder.out} is closed; open a new one.")
         return self._connection
@@ -145,10 +160,10 @@ class GalleryWriter:
     def _open(self, overwrite: bool) -> None:
         with explain_disk_errors(self._folder.path):
             if self._folder.database.exists():
-                self._connection = connect(self._folder.database)
+                self._connection = connect(self._folder.database, attached=self._attached)
                 difference = self._difference()
                 if not difference:
-                    return
+                    return sweep(self.database, self._folder.path)
                 if not overwrite:
                     raise GalleryError(
                         f"The unfinished gallery {self._folder.path} was begun with another {difference}; "
@@ -156,22 +171,21 @@ class GalleryWriter:
                     )
                 self._disconnect()
             self._folder.clear()
-            create(self._folder.new_database, self._provenance)
+            create(self._folder.new_database, self.made)
             os.rename(self._folder.new_database, self._folder.database)
-            self._connection = connect(self._folder.database)
+            self._connection = connect(self._folder.database, attached=self._attached)
 
     def _difference(self) -> str:
         """Say in words what the stored provenance has otherwise; empty if nothing."""
-        stored = dict(self._database.execute("SELECT key, value FROM provenance").fetchall())
-        wanted = {"format": FORMAT_VERSION, **asdict(self._provenance)}
-        for key, value in wanted.items():
-            if stored.get(key) != str(value):
-                name = "list of images" if key == "images" else key.replace("_", " ")
+        stored = read_facts(self.database)
+        for key, value in self.made.facts.items():
+            if stored.get(key) != value:
+                name = _WORDS.get(key, key.replace("_", " "))
                 return f"{name} ({stored.get(key)!s:.80}, now {value!s:.80})"
         return ""
 
     def _count(self, statement: str) -> int:
-        found = self._database.execute(statement).fetchone()
+        found = self.database.execute(statement).fetchone()
         return int(found[0]) if found else 0
 
     def _disconnect(self) -> None:

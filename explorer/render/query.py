@@ -65,10 +65,15 @@ def _pager(page: ThumbnailPage) -> str:
         '<div class="ch-pager" role="group" aria-label="Pages of the gallery">'
         f'<button type="button" class="ch-button is-icon" aria-label="Previous images" {action("turn", page=back)} '
         f"{'disabled' if back < 0 else ''}>{icon('left')}</button>"
-        f'<span aria-live="polite" title="{count(page.n_total, "image")}">{where}</span>'
+        f'<span aria-live="polite" title="{_looked_at(page)}">{where}</span>'
         f'<button type="button" class="ch-button is-icon" aria-label="More images" {action("turn", page=on)} '
         f"{'disabled' if on >= page.n_pages else ''}>{icon('right')}</button></div>"
     )
+
+
+def _looked_at(page: ThumbnailPage) -> str:
+    sample = f"a sample of {count(page.n_total)} of " if page.sample_of else ""
+    return f"{sample}{count(page.sample_of or page.n_total, 'image')}"
 
 
 def _card(card: Thumbnail, is_current: bool) -> str:

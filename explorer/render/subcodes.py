@@ -3,7 +3,7 @@
 from ..records import ModelInfo
 from ..subcode_records import CellGrid, Dictionary, Plane
 from .cells import cells_page, dictionary_page
-from .markup import action, icon, pressed, text
+from .markup import action, count, icon, pressed, text
 from .palette import badge, color_style
 from .selection import selection_words
 
@@ -48,8 +48,15 @@ def subcodes_page(
         f'<div class="ch-subcodes" style="{color_style(concept)};--window:{window / 100:.2f}">'
         f'<div class="ch-row">{_concepts(concept, names)}{_segments("View", "view", _VIEWS, view)}'
         f"{''.join(controls)}{_export(view)}</div>"
-        f'<div class="ch-say">{_asked(names, patterns) or _hint(view, len(axes), layout)}</div>{body}</div>'
+        f'<div class="ch-say">{_asked(names, patterns) or _hint(view, len(axes), layout)}{_sampled(info)}</div>'
+        f"{body}</div>"
     )
+
+
+def _sampled(info: ModelInfo) -> str:
+    if not info.n_sample:
+        return ""
+    return f" <span>Counted in a sample of {count(info.n_sample)} of {count(info.n_gallery, 'image')}.</span>"
 
 
 def _concepts(concept: int, names: tuple[str, ...]) -> str:

@@ -11,7 +11,7 @@ def model_info(models: ModelShelf, galleries: GalleryShelf, name: str) -> ModelI
     """Describe a model, loading it and its gallery where that has not happened yet."""
     encoder = models.encoder(name)
     checkpoint, shown = models.checkpoint(name), galleries.of(name)
-    config = checkpoint.config
+    config, sample = checkpoint.config, shown.gallery.sample
     return ModelInfo(
         name=models.title(name),
         device=str(encoder.device),
@@ -27,4 +27,5 @@ def model_info(models: ModelShelf, galleries: GalleryShelf, name: str) -> ModelI
         foreign_gallery=shown.foreign,
         class_names=tuple(shown.gallery.class_names),
         family_names=tuple(shown.gallery.family_names),
+        n_sample=len(sample) if sample is not shown.gallery else 0,
     )

@@ -9,14 +9,16 @@ from concepthash.checkpoint import Checkpoint
 from concepthash.codes import binarize, subcode_text, subcodes
 from concepthash.data.families import GROUPINGS, families_of, largest_families, plain_name, share_in_taxonomy
 from concepthash.errors import QueryError
-from concepthash.gallery.gallery import Gallery
+from concepthash.gallery.large_gallery import AnyGallery
+from concepthash.gallery.query import ConceptRule, Query
+from concepthash.gallery.selection import Selection
 from concepthash.language import PROMPT
 
 from ..center_records import CenterMap, CenterPanel, ClassDetail, ClassImages, NearCenter
 from .cache import AnswerCache
 from .explain import cells
 from .models import ModelShelf
-from .photos import PhotoService, thumbnail
+from .photos import PhotoService, thumbnails
 from .picture_store import PictureStore
 
 __all__ = ["CenterService"]
@@ -25,6 +27,7 @@ N_NEIGHBORS = 5
 N_NEAREST = 6
 N_THUMBNAILS = 6
 MOST_DOTS = 200
+MOST_ROWS = 5000  # of a class among which thumbnails and dots are chosen
 
 
 class CenterService:
@@ -55,7 +58,8 @@ class CenterService:
         groupings = _groupings(model)
         families = _families(model, grouping if grouping in groupings else groupings[0])
         gallery = self._photos.shown_gallery(checkpoint).gallery
-        name, rows = _rows_of(gallery, class_name)
+        name = _name_in(gallery, class_name)
+        rows, n_images = _rows_of(gallery, name)
         return ClassDetail(
             class_name=class_name,
             family=families[index],
@@ -66,8 +70,8 @@ class CenterService:
                 for near in nearest_classes(centers, index, N_NEAREST)
             ),
             gallery_class=name,
-            n_images=len(rows),
-            thumbnails=tuple(thumbnail(gallery, int(row)) for row in _spread(rows, N_THUMBNAILS)),
+            n_images=n_images,
+            thumbnails=thumbnails(gallery, _spread(rows, N_THUMBNAILS)),
         )
 
     def images(self, checkpoint: str, class_name: str, projection: str) -> ClassImages:
@@ -75,16 +79,16 @@ class CenterService:
         model = self._models.checkpoint(checkpoint)
         _index(model, class_name)
         gallery = self._photos.shown_gallery(checkpoint).gallery
-        rows = _rows_of(gallery, class_name)[1]
+        rows, n_images = _rows_of(gallery, _name_in(gallery, class_name))
         shown = _spread(rows, MOST_DOTS)
-        logits, centers = np.asarray(gallery.code_logits[shown], dtype=np.float32), self._own(checkpoint)
+        logits, centers = gallery.code_logits_of(shown), self._own(checkpoint)
         if projection == "pca" or len(centers) < MIN_TSNE:
             plane = fit_plane(centers)
             positions = plane.place(logits) - plane.place(centers).mean(axis=0)
         else:
             positions = place_between(logits, centers, self._store.positions(model.fingerprint, centers, projection))
-        names = tuple(f"gallery:{gallery.image_ids[row]}" for row in shown)
-        return ClassImages(class_name, names, positions, len(rows))
+        names = tuple(f"gallery:{stored.image_id}" for stored in gallery.images(shown))
+        return ClassImages(class_name, names, positions, n_images)
 
     def _own(self, checkpoint: str) -> np.ndarray:
         return np.asarray(self._models.encoder(checkpoint).class_centers)
@@ -102,7 +106,7 @@ class CenterService:
             class_names=model.class_names,
             families=families,
             largest=largest_families(families),
-            gallery_classes=tuple(_rows_of(gallery, class_name)[0] for class_name in model.class_names),
+            gallery_classes=tuple(_name_in(gallery, class_name) for class_name in model.class_names),
             prompts=tuple(_prompt(model, name) for name in model.class_names),
             panels=tuple(self._panel(model, kind, centers, projection, families) for kind, centers in sets.items()),
             n_neighbors=min(N_NEIGHBORS, max(1, len(families) - 1)),
@@ -148,12 +152,19 @@ def _index(model: Checkpoint, class_name: str) -> int:
     return model.class_names.index(class_name)
 
 
-def _rows_of(gallery: Gallery, class_name: str) -> tuple[str, np.ndarray]:
-    """Return what the gallery calls a class, and the rows of its images; an empty name where it has none."""
+def _name_in(gallery: AnyGallery, class_name: str) -> str:
+    """Return what the gallery calls a class; empty where it has none."""
     plain = plain_name(class_name)
-    name = next((name for name in gallery.class_names if plain_name(name) == plain), "")
-    rows = np.flatnonzero(gallery.labels == gallery.class_names.index(name)) if name else np.array([], dtype=np.int64)
-    return (name, rows) if len(rows) else ("", rows)
+    return next((name for name in gallery.class_names if plain_name(name) == plain), "")
+
+
+def _rows_of(gallery: AnyGallery, name: str) -> tuple[np.ndarray, int]:
+    """Return the first rows of a class, and how many there are."""
+    if not name:
+        return np.empty(0, dtype=np.int64), 0
+    rules, selection = (ConceptRule(),) * gallery.n_concepts, Selection(classes=(name,))
+    found = gallery.search(Query((False,) * gallery.n_bits, rules, "none", selection, k=MOST_ROWS))
+    return found.rows, found.n_filtered
 
 
 def _spread(rows: np.ndarray, count: int) -> np.ndarray:

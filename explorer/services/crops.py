@@ -1,5 +1,7 @@
 """The pixels of crops, for figures that leave the page."""
 
+from pathlib import Path
+
 import numpy as np
 from PIL import Image
 
@@ -7,7 +9,7 @@ from concepthash.data.images import read_image
 from concepthash.errors import ImageError
 
 from ..subcode_records import CellGrid, Crop
-from .photos import PhotoService, row_of
+from .photos import PhotoService, stored_image
 
 __all__ = ["CropService"]
 
@@ -27,9 +29,9 @@ class CropService:
 
     def _pixels(self, checkpoint: str, crop: Crop, window: float) -> np.ndarray:
         gallery = self._photos.shown_gallery(checkpoint).gallery
-        row = row_of(gallery, crop.thumbnail.image)
-        small = gallery.thumbnail_path(row)
-        path = small if gallery.sizes[row].max() > LARGE else gallery.image_path(row) or small
+        stored = stored_image(gallery, crop.thumbnail.image)
+        small = Path(stored.thumbnail)
+        path = small if max(stored.size) > LARGE else gallery.image_path(stored.row) or small
         try:
             image = read_image(path)
         except ImageError:  # the original has gone bad since it was encoded

@@ -1,11 +1,16 @@
 """What each concept sees in one image: maps, sub-codes with margins, and the nearest class centers."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from concepthash.attribution import MapSettings
 from concepthash.checkpoint import Checkpoint
-from concepthash.codes import binarize, concept_distances
+from concepthash.codes import binarize
 from concepthash.errors import QueryError
+from concepthash.gallery.large_gallery import AnyGallery
+from concepthash.gallery.query import ConceptRule, Query
+from concepthash.gallery.selection import ANY, Selection
 
 from ..records import BitCell, BitView, Center, ConceptView, Explanation, MapControls
 from .cache import AnswerCache
@@ -37,7 +42,12 @@ class ExplainService:
             gallery = self._photos.shown_gallery(checkpoint).gallery
             row = gallery.row_of(key)
             if row is not None:
-                return np.asarray(gallery.code_logits[row])
+                return np.asarray(
+                    self._cache.get(
+                        ("stored code", gallery.path, gallery.created, row),
+                        lambda: gallery.code_logits_of(np.array([row]))[0],
+                    )
+                )
         fingerprint = self._models.checkpoint(checkpoint).fingerprint
 
         def compute() -> np.ndarray:
@@ -60,7 +70,8 @@ class ExplainService:
         rgb = self._photos.pixels(checkpoint, visitor, image)
         seen = encoder.explain(rgb, _map_settings(controls))
         centers = np.asarray(encoder.class_centers)
-        distances = self._distances(checkpoint, seen.code_logits, image)
+        gallery = self._photos.shown_gallery(checkpoint).gallery
+        question = _question(gallery, seen.code_logits, image)
         size = model.config.bits_per_concept
         views = []
         for concept in range(model.config.n_concepts):
@@ -68,19 +79,11 @@ class ExplainService:
             near = cosines(seen.code_logits[part], centers[:, part])
             views.append(ConceptView(
                 concept, np.asarray(seen.concept_maps[concept]), cells(seen.code_logits, part),
-                _top(model, near), int((distances[:, concept] == 0).sum()), len(distances),
-                int(distances[:, concept].min(initial=size)),
+                _top(model, near), *_likeness(gallery, question, concept),
             ))  # fmt: skip
         photo = self._photos.photo(checkpoint, visitor, image, rgb)
         nearest = _top(model, cosines(seen.code_logits, centers))
         return Explanation(photo, nearest, tuple(views), controls.method)
-
-    def _distances(self, checkpoint: str, code_logits: np.ndarray, image: str) -> np.ndarray:
-        """Return (n, M) bits that differ inside each sub-code, for all gallery images but this one."""
-        gallery = self._photos.shown_gallery(checkpoint).gallery
-        distances = concept_distances(binarize(code_logits), gallery.words, gallery.n_bits, gallery.n_concepts)
-        row = gallery.row_of(image.partition(":")[2]) if image.startswith("gallery:") else None
-        return distances if row is None else np.delete(distances, row, axis=0)
 
     def _bit(self, checkpoint: str, visitor: str, image: str, bit: int) -> BitView:
         encoder = self._models.encoder(checkpoint)
@@ -89,11 +92,43 @@ class ExplainService:
         cell = cells(self.code_logits(checkpoint, visitor, image), slice(bit, bit + 1))[0]
         values = np.asarray(encoder.class_centers)[:, bit]
         gallery = self._photos.shown_gallery(checkpoint).gallery
-        n_on = int((np.asarray(gallery.code_logits)[:, bit] > 0).sum())
+        n_on = _count_on(gallery, bit)
         return BitView(
             cell, bit // model.config.bits_per_concept, np.asarray(encoder.bit_map(rgb, bit)),
             _side(model, values, +1), _side(model, values, -1), n_on, len(gallery),
         )  # fmt: skip
+
+
+def _question(gallery: AnyGallery, code_logits: np.ndarray, image: str) -> Query:
+    """Return a query for all other images that puts nothing first yet."""
+    row = gallery.row_of(image.partition(":")[2]) if image.startswith("gallery:") else None
+    code = tuple(map(bool, binarize(code_logits)))
+    return Query(code, (ConceptRule(weight=0.0),) * gallery.n_concepts, "weighted", k=1, exclude_row=row)
+
+
+def _likeness(gallery: AnyGallery, question: Query, concept: int) -> tuple[int, int, int]:
+    """Count the images with the same sub-code, and all; and bits by which the nearest one differs."""
+    exact = _with_rule(question, concept, ConceptRule("exact", weight=0.0))
+    found = gallery.search(exact)
+    nearest = 0
+    if not found.n_matching:
+        near = gallery.search(_with_rule(question, concept, ConceptRule(weight=1.0)))
+        nearest = int(near.score[0]) if len(near.score) else gallery.bits_per_concept
+    return found.n_matching, found.n_filtered, nearest
+
+
+def _with_rule(query: Query, concept: int, rule: ConceptRule) -> Query:
+    return replace(query, rules=(*query.rules[:concept], rule, *query.rules[concept + 1 :]))
+
+
+def _count_on(gallery: AnyGallery, bit: int) -> int:
+    """Count the images whose code has a bit."""
+    concept, place = divmod(bit, gallery.bits_per_concept)
+    patterns = [""] * gallery.n_concepts
+    patterns[concept] = "".join("1" if i == place else ANY for i in range(gallery.bits_per_concept))
+    rules = (ConceptRule(),) * gallery.n_concepts
+    selection = Selection(patterns=tuple(patterns))
+    return gallery.search(Query((False,) * gallery.n_bits, rules, "none", selection, k=0)).n_filtered
 
 
 def cosines(vector: np.ndarray, centers: np.ndarray) -> np.ndarray:

@@ -5,9 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from concepthash.codes import binarize, subcode_text
-from concepthash.gallery.gallery import Gallery
+from concepthash.gallery.large_gallery import AnyGallery
 from concepthash.gallery.query import ConceptRule, Query
-from concepthash.gallery.search import search
 
 from ..records import Match
 from ..subcode_records import Flip
@@ -36,19 +35,19 @@ class FlipService:
         other = code.copy()
         other[list(turned)] ^= True
         asked = _query(gallery, code, image)
-        before = after = matches_of(gallery, search(gallery, asked))
+        before = after = matches_of(gallery, gallery.search(asked))
         nearest, n_with_code = None, 0
         if turned:  # the page shows this part with nothing turned most of the time
             turned_query = _query(gallery, other, image)
-            after = matches_of(gallery, search(gallery, turned_query))
-            exact = search(gallery, _exactly(turned_query, concept))
+            after = matches_of(gallery, gallery.search(turned_query))
+            exact = gallery.search(_exactly(turned_query, concept))
             nearest, n_with_code = _first(matches_of(gallery, exact)), exact.n_matching
         values = tuple(float(logits[bit]) for bit in own)
         code_text = subcode_text(other[list(own)])
         return Flip(concept, own, values, turned, before, after, nearest, n_with_code, code_text)
 
 
-def _query(gallery: Gallery, code: np.ndarray, image: str) -> Query:
+def _query(gallery: AnyGallery, code: np.ndarray, image: str) -> Query:
     row = gallery.row_of(image.partition(":")[2]) if image.startswith("gallery:") else None
     rules = (ConceptRule(),) * gallery.n_concepts
     return Query(tuple(bool(bit) for bit in code), rules, k=NEIGHBORS, exclude_row=row)

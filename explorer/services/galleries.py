@@ -12,15 +12,17 @@ from pathlib import Path
 from concepthash.data.folder import read_image_folder
 from concepthash.encode import encode_table
 from concepthash.errors import GalleryError
-from concepthash.gallery.database import FORMAT_VERSION
 from concepthash.gallery.gallery import Gallery
-from concepthash.gallery.opening import open_gallery
+from concepthash.gallery.large_gallery import AnyGallery
+from concepthash.gallery.opening import check_checkpoint, open_gallery
+from concepthash.gallery.provenance import FORMAT_VERSION
 from concepthash.gallery.thumbnails import THUMBNAIL_FOLDER
 
 from ..records import GalleryKind
 from ..settings import Settings
 from .cache import AnswerCache
 from .models import ModelShelf
+from .own_gallery import OwnGallery
 from .private_models import GALLERY
 
 __all__ = ["GalleryShelf", "ShownGallery"]
@@ -33,7 +35,7 @@ WAITS = 30  # seconds for another process that encodes the same examples
 class ShownGallery:
     """A gallery with where it comes from; ``foreign`` says why the visitor's own one is not used."""
 
-    gallery: Gallery
+    gallery: AnyGallery
     name: str
     kind: GalleryKind
     foreign: str = ""
@@ -47,7 +49,7 @@ class GalleryShelf:
         self._models = models
         self._shown = AnswerCache(size=32)
         self._cache = _writable(settings.cache)
-        self._own = open_gallery(settings.gallery) if settings.gallery else None
+        self._own = OwnGallery(settings.gallery, self._cache / "copies", settings.gallery_memory_bytes)
         self._bundled = _open_bundled(settings.galleries, models)
         self._inner = _open_inner(models)
         self.default_model = self._default_model()
@@ -58,12 +60,14 @@ class GalleryShelf:
         if self._models.private.is_private(name):  # two visitors may have trained one model, each on images of theirs
             key = f"{checkpoint.fingerprint} {checkpoint.path}"
             return self._shown.get(key, lambda: self._open_private(name))
-        return self._shown.get(checkpoint.fingerprint, lambda: self._open(name))
+        self._own.get()  # one that did not answer may be back
+        return self._shown.get((checkpoint.fingerprint, self._own.trouble), lambda: self._open(name))
 
     def thumbnail_folders(self) -> list[Path]:
         """List the folders that the pictures of all galleries lie in, those of opened private models included."""
-        opened = [*([] if self._own is None else [self._own]), *self._bundled.values(), *self._inner.values()]
-        folders = [folder for gallery in opened for folder in gallery.thumbnail_folders()]
+        own = self._own.get()
+        opened = [*([] if own is None else [own]), *self._bundled.values(), *self._inner.values()]
+        folders = self._own.folders + [folder for gallery in opened for folder in gallery.thumbnail_folders()]
         folders += [gallery / THUMBNAIL_FOLDER for gallery in self._models.private.galleries()]
         return folders + [self._example_folder(name) / THUMBNAIL_FOLDER for name in self._models.names]
 
@@ -73,16 +77,16 @@ class GalleryShelf:
 
     def _default_model(self) -> str:
         """Choose the model to open with: the one that made the gallery, unless the command line names another."""
-        if self._own is None:
+        own = self._own.get()
+        if own is None:
             return self._models.default
-        makers = [n for n in self._models.names if self._models.checkpoint(n).fingerprint == self._own.fingerprint]
+        makers = [n for n in self._models.names if self._models.checkpoint(n).fingerprint == own.fingerprint]
         if not makers or (self._settings.checkpoint and self._models.default not in makers):
-            asked = self._models.checkpoint(self._models.default)
-            open_gallery(self._own.path, fingerprint=asked.fingerprint)  # raises, and says which model made it
+            check_checkpoint(own, self._models.checkpoint(self._models.default).fingerprint)
         return self._models.default if self._models.default in makers else makers[0]
 
     def _open(self, name: str) -> ShownGallery:
-        own, fingerprint = self._own, self._models.checkpoint(name).fingerprint
+        own, fingerprint = self._own.get(), self._models.checkpoint(name).fingerprint
         if own is not None and own.fingerprint == fingerprint:
             return ShownGallery(own, own.path.name, "own")
         if name in self._inner:
@@ -92,6 +96,8 @@ class GalleryShelf:
             shown = ShownGallery(bundled, f"the {_collection(bundled)}", "bundled")
         else:
             shown = ShownGallery(self._examples(name), "the example birds", "examples")
+        if self._own.trouble:
+            return replace(shown, foreign=f"{self._own.trouble} Until it is back, {name} shows {shown.name}.")
         if own is None:
             return shown
         made = f"The gallery {own.path.name} was made with {own.checkpoint_name}"

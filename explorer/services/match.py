@@ -3,14 +3,14 @@
 from dataclasses import replace
 
 from concepthash.codes import binarize, subcode_text, subcodes
-from concepthash.gallery.gallery import Gallery
+from concepthash.gallery.large_gallery import AnyGallery
+from concepthash.gallery.matches import Matches
 from concepthash.gallery.query import ConceptRule, Query
-from concepthash.gallery.search import Matches, search
 from concepthash.gallery.selection import WHOLE, Selection
 
 from ..records import Chip, Match, MatchResult, Relaxation
 from .explain import ExplainService
-from .photos import PhotoService, class_of, thumbnail
+from .photos import PhotoService, thumbnail
 
 __all__ = ["MatchService", "matches_of"]
 
@@ -53,11 +53,11 @@ class MatchService:
             offset=max(page, 0) * page_size,
             exclude_row=gallery.row_of(image.partition(":")[2]) if image.startswith("gallery:") else None,
         )
-        found = search(gallery, query)
+        found = gallery.search(query)
         n_pages = max(1, -(-found.n_matching // page_size))
         if page >= n_pages:
             page = n_pages - 1
-            found = search(gallery, replace(query, offset=page * page_size))
+            found = gallery.search(replace(query, offset=page * page_size))
         return MatchResult(
             matches=matches_of(gallery, found),
             n_matching=found.n_matching,
@@ -82,23 +82,23 @@ def _rule(radius: int, weight: float) -> ConceptRule:
     return ConceptRule("within" if radius else "exact", radius, weight)
 
 
-def matches_of(gallery: Gallery, found: Matches) -> tuple[Match, ...]:
+def matches_of(gallery: AnyGallery, found: Matches) -> tuple[Match, ...]:
     """Describe the rows that a search found."""
     size = gallery.bits_per_concept
     return tuple(
         Match(
-            thumbnail(gallery, int(row)),
-            class_of(gallery, int(row))[1],
+            thumbnail(stored),
+            stored.family,
             int(found.distance[i]),
             float(found.score[i]),
             tuple(Chip(m, int(d), size) for m, d in enumerate(found.concept_distances[i])),
         )
-        for i, row in enumerate(found.rows)
+        for i, stored in enumerate(gallery.images(found.rows))
     )
 
 
 def _relaxations(
-    gallery: Gallery, query: Query, agree: tuple[int, ...], names: tuple[str, ...], n_now: int
+    gallery: AnyGallery, query: Query, agree: tuple[int, ...], names: tuple[str, ...], n_now: int
 ) -> tuple[Relaxation, ...]:
     """Find the tightest looser questions that have answers: other radius, one concept less, no filter."""
     found = []
@@ -123,6 +123,6 @@ def _relaxations(
     return tuple(sorted(found, key=lambda r: r.n_matching)[:3])
 
 
-def _count(gallery: Gallery, query: Query, agree: tuple[int, ...]) -> int:
+def _count(gallery: AnyGallery, query: Query, agree: tuple[int, ...]) -> int:
     rules = tuple(_rule(radius, rule.weight) for radius, rule in zip(agree, query.rules, strict=True))
-    return int(search(gallery, replace(query, rules=rules, k=1, offset=0)).n_matching)
+    return gallery.search(replace(query, rules=rules, k=0, offset=0)).n_matching

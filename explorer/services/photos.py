@@ -12,7 +12,11 @@ from PIL import Image
 from concepthash.data.images import read_image
 from concepthash.errors import ImageError, QueryError
 from concepthash.gallery.gallery import Gallery
+from concepthash.gallery.large_gallery import AnyGallery
+from concepthash.gallery.matches import Matches
+from concepthash.gallery.query import ConceptRule, Query
 from concepthash.gallery.selection import Selection, selected_rows
+from concepthash.gallery.stored_image import StoredImage
 
 from ..records import Photo, Thumbnail, ThumbnailPage
 from ..settings import Settings
@@ -91,8 +95,8 @@ class PhotoService:
         if kind == "upload":
             return read_image(self._uploads.find(visitor, key)[1])
         gallery = self._galleries.of(checkpoint).gallery
-        row = row_of(gallery, image)
-        return read_image(gallery.image_path(row) or gallery.thumbnail_path(row))
+        stored = stored_image(gallery, image)
+        return read_image(gallery.image_path(stored.row) or Path(stored.thumbnail))
 
     def photo(self, checkpoint: str, visitor: str, image: str, rgb: np.ndarray) -> Photo:
         """Describe an image whose original pixels are ``rgb``."""
@@ -102,9 +106,8 @@ class PhotoService:
         if kind == "upload":
             return Photo(image, self._uploads.find(visitor, key)[0], "", "your upload", width, height, shown)
         shelf = self._galleries.of(checkpoint)
-        row = row_of(shelf.gallery, image)
-        title, family = class_of(shelf.gallery, row)
-        return Photo(image, title, family, shelf.name, width, height, shown)
+        stored = stored_image(shelf.gallery, image)
+        return Photo(image, class_of(stored), stored.family, shelf.name, width, height, shown)
 
     def small(self, checkpoint: str, visitor: str, image: str) -> Photo:
         """Describe an image with pixels just large enough for the panel above the tabs."""
@@ -113,15 +116,13 @@ class PhotoService:
             photo = self.photo(checkpoint, visitor, image, rgb)
             return replace(photo, rgb=reduce_to(rgb, SMALL_SIDE))
         shelf = self._galleries.of(checkpoint)
-        row = row_of(shelf.gallery, image)
-        title, family = class_of(shelf.gallery, row)
-        width, height = (int(v) for v in shelf.gallery.sizes[row])
-        rgb = reduce_to(read_image(shelf.gallery.thumbnail_path(row)), SMALL_SIDE)
-        return Photo(image, title, family, shelf.name, width, height, rgb)
+        stored = stored_image(shelf.gallery, image)
+        rgb = reduce_to(read_image(Path(stored.thumbnail)), SMALL_SIDE)
+        return Photo(image, class_of(stored), stored.family, shelf.name, *stored.size, rgb)
 
     def first_image(self, checkpoint: str) -> str:
         """Name the image a new visitor starts with; empty for an empty gallery."""
-        gallery = self._galleries.of(checkpoint).gallery
+        gallery = self._galleries.of(checkpoint).gallery.sample
         return f"gallery:{gallery.image_ids[0]}" if len(gallery) else ""
 
     def image_or_first(self, checkpoint: str, image: str) -> str:
@@ -141,12 +142,14 @@ class PhotoService:
         patterns: tuple[str, ...] = (),
     ) -> ThumbnailPage:
         """Return one page of the selected part's images whose class name contains every word of ``search``."""
-        gallery = self._galleries.of(checkpoint).gallery
-        rows = self._rows_like(gallery, search, Selection(classes, family, patterns))
-        n_pages = max(1, -(-len(rows) // page_size))
-        page = min(max(page, 0), n_pages - 1)
-        cards = tuple(thumbnail(gallery, int(r)) for r in rows[page * page_size : (page + 1) * page_size])
-        return ThumbnailPage(cards, page, n_pages, len(rows), search)
+        gallery, selection = self._galleries.of(checkpoint).gallery, Selection(classes, family, patterns)
+        if gallery is not gallery.sample and (search.split() or selection):
+            return _found_page(gallery, search, selection, page, page_size)
+        shown = gallery.sample
+        rows = self._rows_like(shown, search, selection)
+        page, n_pages = _page_of(page, page_size, len(rows))
+        cards = thumbnails(shown, rows[page * page_size : (page + 1) * page_size])
+        return ThumbnailPage(cards, page, n_pages, len(rows), search, len(gallery) if shown is not gallery else 0)
 
     def random_image(
         self,
@@ -159,15 +162,22 @@ class PhotoService:
         patterns: tuple[str, ...] = (),
     ) -> str:
         """Name a random image of the selected part, another one than ``current`` where there is one."""
-        shelf = self._galleries.of(checkpoint)
-        rows = self._rows_like(shelf.gallery, search, Selection(classes, family, patterns))
-        if not len(rows):
-            rows = np.arange(len(shelf.gallery))
+        gallery, selection = self._galleries.of(checkpoint).gallery, Selection(classes, family, patterns)
         random = np.random.default_rng()
+        if gallery is not gallery.sample and (search.split() or selection):
+            n = _search_like(gallery, search, selection, 0, 0).n_matching
+            some = _search_like(gallery, search, selection, int(random.integers(max(n, 1))), 2) if n else None
+            found = gallery.images(some.rows) if some else ()
+            others = [f"gallery:{stored.image_id}" for stored in found]
+            return next((name for name in others if name != current), current)
+        shown = gallery.sample
+        rows = self._rows_like(shown, search, selection)
+        if not len(rows):
+            rows = np.arange(len(shown))
         at = int(random.integers(len(rows)))
-        if len(rows) > 1 and f"gallery:{shelf.gallery.image_ids[rows[at]]}" == current:
+        if len(rows) > 1 and f"gallery:{shown.image_ids[rows[at]]}" == current:
             at = (at + int(random.integers(1, len(rows)))) % len(rows)
-        return f"gallery:{shelf.gallery.image_ids[rows[at]]}"
+        return f"gallery:{shown.image_ids[rows[at]]}"
 
     def _rows_like(self, gallery: Gallery, search: str, selection: Selection) -> np.ndarray:
         """Return selected rows whose class name holds all words of ``search``, so that many classes come early."""
@@ -178,8 +188,7 @@ class PhotoService:
                 (gallery.path, gallery.created), lambda: _many_classes_first(whole, gallery.labels)
             )
             return rows
-        names = [name.lower() for name in gallery.class_names]
-        wanted = np.array([all(word in name for word in words) for name in names] + [not words], dtype=bool)
+        wanted = np.array([_is_like(name, words) for name in gallery.class_names] + [not words], dtype=bool)
         is_shown = wanted[gallery.labels] & selected_rows(gallery, selection)  # label -1 picks the last entry
         return _many_classes_first(np.flatnonzero(is_shown), gallery.labels)
 
@@ -188,7 +197,37 @@ class PhotoService:
         return self._galleries.of(checkpoint)
 
 
-def row_of(gallery: Gallery, image: str) -> int:
+def _is_like(name: str, words: list[str]) -> bool:
+    """Tell whether a class name holds all words, in small letters."""
+    return all(word in name.lower() for word in words)
+
+
+def _search_like(gallery: AnyGallery, search: str, selection: Selection, offset: int, k: int) -> Matches:
+    """Find images of a part, in the gallery's order, whose class name holds all words of ``search``."""
+    words = search.lower().split()
+    if words:
+        among = selection.classes or gallery.class_names
+        classes = tuple(name for name in among if _is_like(name, words))
+        selection = replace(selection, classes=classes or ("",))  # a name no class has: nothing is found
+    rules = (ConceptRule(),) * gallery.n_concepts
+    return gallery.search(Query((False,) * gallery.n_bits, rules, "none", selection, k, offset))
+
+
+def _found_page(gallery: AnyGallery, search: str, selection: Selection, page: int, page_size: int) -> ThumbnailPage:
+    """Return a page of a large gallery's part, from its database."""
+    n_found = _search_like(gallery, search, selection, 0, 0).n_matching
+    page, n_pages = _page_of(page, page_size, n_found)
+    rows = _search_like(gallery, search, selection, page * page_size, page_size).rows
+    return ThumbnailPage(thumbnails(gallery, rows), page, n_pages, n_found, search)
+
+
+def _page_of(page: int, page_size: int, n: int) -> tuple[int, int]:
+    """Return the page that is there, and how many there are."""
+    n_pages = max(1, -(-n // page_size))
+    return min(max(page, 0), n_pages - 1), n_pages
+
+
+def row_of(gallery: AnyGallery, image: str) -> int:
     """Return the row of a gallery image named as in a session."""
     row = gallery.row_of(image.partition(":")[2])
     if row is None:
@@ -196,20 +235,24 @@ def row_of(gallery: Gallery, image: str) -> int:
     return row
 
 
-def class_of(gallery: Gallery, row: int) -> tuple[str, str]:
-    """Return class name and family of a row; empty where they are unknown."""
-    label, family = int(gallery.labels[row]), int(gallery.family_ids[row])
-    return (
-        gallery.class_names[label] if label >= 0 else "unlabeled",
-        gallery.family_names[family] if family >= 0 else "",
-    )
+def stored_image(gallery: AnyGallery, image: str) -> StoredImage:
+    """Return what a gallery tells of an image named as in a session."""
+    return gallery.images(np.array([row_of(gallery, image)]))[0]
 
 
-def thumbnail(gallery: Gallery, row: int) -> Thumbnail:
-    """Describe the small picture of a row."""
-    width, height = gallery.sizes[row].tolist()
-    name = class_of(gallery, row)[0]
-    return Thumbnail(f"gallery:{gallery.image_ids[row]}", name, gallery.thumbnail_name(row), width, height)
+def class_of(stored: StoredImage) -> str:
+    """Name the class of an image for people."""
+    return stored.class_name or "unlabeled"
+
+
+def thumbnail(stored: StoredImage) -> Thumbnail:
+    """Describe the small picture of an image."""
+    return Thumbnail(f"gallery:{stored.image_id}", class_of(stored), stored.thumbnail, *stored.size)
+
+
+def thumbnails(gallery: AnyGallery, rows: np.ndarray) -> tuple[Thumbnail, ...]:
+    """Describe the small pictures of some rows."""
+    return tuple(thumbnail(stored) for stored in gallery.images(rows))
 
 
 def reduce_to(rgb: np.ndarray, side: int) -> np.ndarray:

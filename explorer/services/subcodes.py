@@ -72,14 +72,14 @@ class SubcodeService:
             raise QueryError("A sub-code of one bit spans no plane; look at its two cells instead.")
         first, second = (concept * gallery.bits_per_concept + axis for axis in axes)
         rows = np.unique(np.linspace(0, len(gallery) - 1, min(POINTS, len(gallery))).astype(np.int64))
-        names = [class_of(gallery, row) for row in rows.tolist()]
+        stored = gallery.images(rows)
         logits = self._explain.code_logits(checkpoint, visitor, image)
         return Plane(
             concept,
             (first, second),
-            tuple(f"gallery:{gallery.image_ids[row]}" for row in rows.tolist()),
-            tuple(class_name for class_name, _ in names),
-            tuple(family for _, family in names),
+            tuple(f"gallery:{one.image_id}" for one in stored),
+            tuple(map(class_of, stored)),
+            tuple(one.family for one in stored),
             np.stack([gallery.code_logits[rows, first], gallery.code_logits[rows, second]], axis=1),
             (float(logits[first]), float(logits[second])),
             len(gallery),
@@ -106,7 +106,7 @@ class SubcodeService:
         )
 
     def _gallery(self, checkpoint: str, concept: int) -> tuple[Gallery, int]:
-        gallery = self._photos.shown_gallery(checkpoint).gallery
+        gallery = self._photos.shown_gallery(checkpoint).gallery.sample
         return gallery, min(max(concept, 0), gallery.n_concepts - 1)
 
     def _book(self, gallery: Gallery, concept: int) -> CodeBook:
@@ -180,7 +180,7 @@ def _top(counts: np.ndarray, names: tuple[str, ...]) -> list[tuple[Share, ...]]:
 def _crop(gallery: Gallery, concept: int, row: int, margin: float) -> Crop:
     centers = gallery.attention_centers
     center = None if centers is None else tuple(centers[row, concept].tolist())
-    return Crop(thumbnail(gallery, row), center, margin)
+    return Crop(thumbnail(gallery.images(np.array([row]))[0]), center, margin)
 
 
 def _pattern(size: int, axes: tuple[int, ...], text: str) -> str:

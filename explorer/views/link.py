@@ -113,7 +113,7 @@ def known_of(services: Services, name: str) -> Known | None:
     gallery = services.photos.shown_gallery(name).gallery
     return Known(
         model=name,
-        first_image=gallery.image_ids[0] if len(gallery) else "",
+        first_image=services.photos.first_image(name).partition(":")[2],
         has_image=lambda image: gallery.row_of(image) is not None,
         n_images=len(gallery),
         n_concepts=info.n_concepts,

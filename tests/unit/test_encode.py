@@ -9,12 +9,12 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import duckdb
 import numpy as np
 import pytest
+from clickhouse_rig import ChdbServer, needs_chdb
+from fake_encoder import FakeEncoder, centers_of, content, logits_of, make_photos
 from PIL import Image
 
 from concepthash import encode
@@ -22,66 +22,11 @@ from concepthash.data import ImageTable, read_dataset
 from concepthash.encode import encode_table
 from concepthash.errors import ConfigError, DataError, GalleryError
 from concepthash.gallery import Gallery, open_gallery
-
-N_BITS, N_CONCEPTS = 12, 3
-
-
-class FakeEncoder:
-    """Code logits and attention centers from an image's first pixel; remembers the number of each image."""
-
-    transform_id = "squash-16x24"
-
-    def __init__(self) -> None:
-        backbone = SimpleNamespace(image_size=(16, 24))
-        config = SimpleNamespace(n_bits=N_BITS, n_concepts=N_CONCEPTS, backbone=backbone)
-        self.checkpoint = SimpleNamespace(fingerprint="f" * 64, name="fake", config=config)
-        self.numbers: list[int] = []
-        self.batches: list[int] = []
-
-    def encode(self, images: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        assert all(image.shape == (16, 24, 3) and image.dtype == np.uint8 for image in images)
-        numbers = [int(image[0, 0, 0]) for image in images]
-        self.numbers += numbers
-        self.batches.append(len(images))
-        return logits_of(numbers), centers_of(numbers)
-
-
-def logits_of(numbers: Sequence[int]) -> np.ndarray:
-    logits = [np.random.default_rng(n).standard_normal(N_BITS) for n in numbers]
-    return np.array(logits, np.float32).reshape(-1, N_BITS)
-
-
-def centers_of(numbers: Sequence[int]) -> np.ndarray:
-    centers = [np.random.default_rng(n).random((N_CONCEPTS, 2)) for n in numbers]
-    return np.array(centers, np.float32).reshape(-1, N_CONCEPTS, 2)
-
-
-def make_photos(folder: Path, n: int = 11, bad: Sequence[int] = ()) -> ImageTable:
-    """Make one-colored images in two classes; the red of image i is i."""
-    for number in range(n):
-        path = folder / f"class_{2 * number // n}" / f"{number:03}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if number in bad:
-            path.write_bytes(b"not an image")
-        else:
-            Image.new("RGB", (40 + number, 30), (number, 80, 160)).save(path)
-    return read_dataset(folder)
+from concepthash.gallery.opening import open_any_gallery
 
 
 def run(table: ImageTable, out: Path, encoder: Any = None, **options: Any) -> Gallery:
     return encode_table(encoder or FakeEncoder(), table, out, **({"batch_size": 2, "progress": False} | options))
-
-
-def content(out: Path) -> dict[str, Any]:
-    """Everything in a gallery but the time it was made."""
-    with duckdb.connect(str(out / "gallery.duckdb"), read_only=True) as database:
-        tables = {
-            name: database.execute(f"SELECT * FROM {name} ORDER BY ALL").fetchall()
-            for name in ("images", "skipped", "provenance")
-        }
-    tables["provenance"] = [row for row in tables["provenance"] if row[0] != "created"]
-    files = {str(p.relative_to(out)): p.read_bytes() for p in sorted((out / "thumbnails").rglob("*.webp"))}
-    return tables | files
 
 
 def test_a_folder_becomes_a_gallery_in_the_order_of_the_table(tmp_path: Path) -> None:
@@ -248,8 +193,11 @@ KILLED = """
 import os, shutil, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[5])
-from test_encode import FakeEncoder, encode_table, read_dataset
-from concepthash.gallery import partial, store
+from clickhouse_rig import ChdbServer, needs_chdb
+from fake_encoder import FakeEncoder
+from concepthash.data import read_dataset
+from concepthash.encode import encode_table
+from concepthash.gallery import changes, partial, store
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
@@ -271,7 +219,7 @@ moments = {
     "before the database has its name": lambda: die_in(os, "rename"),
     "before the first image": lambda: die_in(FakeEncoder, "encode"),
     "with a batch's first thumbnail written": lambda: die_in(Path, "write_bytes", 5, after=True),
-    "inside a transaction": lambda: die_in(store, "insert", 5, after=True),
+    "inside a transaction": lambda: die_in(changes, "insert", 8, after=True),
     "after some commits": lambda: die_in(FakeEncoder, "encode", 4),
     "after all commits": lambda: die_in(store.GalleryWriter, "finish"),
     "with all marked complete": lambda: die_in(partial.PartialFolder, "publish"),
@@ -300,7 +248,7 @@ COMPLETE = ("just after it has its name", "with the replaced gallery half delete
 
 
 def kill_at(moment: str, photos: Path, out: Path, overwrite: bool) -> None:
-    arguments = [str(photos), str(out), moment, str(overwrite), str(Path(__file__).parent)]
+    arguments = [str(photos), str(out), moment, str(overwrite), str(Path(__file__).parents[1])]
     killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True, text=True, timeout=120)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
 
@@ -413,3 +361,32 @@ def test_an_interrupted_command_says_that_it_can_go_on(
         assert encode.main([*command, "--quiet"]) == 130
     assert "run the same command again" in capsys.readouterr().err
     assert encode.main([*command, "--quiet"]) == 0
+
+
+@needs_chdb
+def test_a_gallery_on_a_server_is_the_one_in_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table, pictures = make_photos(tmp_path / "photos", bad=(4,)), tmp_path / "pictures"
+    whole = run(table, tmp_path / "gallery")
+    monkeypatch.setattr(encode, "_load_encoder", lambda *_: FakeEncoder())
+    with ChdbServer(tmp_path / "server") as server:
+        url = server.new_database("birds")
+        command = ["--checkpoint", "fake", "--data", str(tmp_path / "photos"), "--out", str(pictures), "--engine", url]
+        assert encode.main([*command, "--quiet", "--json"]) == 0
+        summary = json.loads(capsys.readouterr().out)
+        assert (summary["n_encoded"], summary["n_skipped"]) == (10, 1)
+        gallery = open_any_gallery(url, tmp_path / "copies")
+        rows = np.arange(10)
+        assert [one.image_id for one in gallery.images(rows)] == list(whole.image_ids)
+        np.testing.assert_array_equal(gallery.code_logits_of(rows), whole.code_logits)
+        assert Path(gallery.images(rows)[3].thumbnail).read_bytes() == whole.thumbnail_path(3).read_bytes()
+        assert encode.main([*command, "--quiet"]) == 2
+        assert "is already a gallery" in capsys.readouterr().err
+        assert encode.main([*command, "--update"]) == 2
+        assert "leave out --overwrite, --part, --thumbnails and --engine" in capsys.readouterr().err
+        server.kill()
+        assert encode.main([*command, "--quiet", "--overwrite"]) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1 and "does not answer" in error and "p@ss" not in error
+        server.start()

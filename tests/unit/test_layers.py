@@ -71,6 +71,8 @@ RANKS = [  # concepthash: a module imports from the ranks above it or its own
     {"attribution", "losses", "checkpoint", "objective", "official_model"},
     {"encoder", "card", "parts", "center_sets"},
     {"batches", "feature_cache", "features", "gallery", "trainer"},
+    {"encoding"},
+    {"encode_table", "encode_update"},
     {"centers", "download", "encode", "evaluate", "import_official"},
     {"estimate", "start", "watch", "train_setup"},
     {"train", "train_loop", "train_options"},

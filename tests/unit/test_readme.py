@@ -31,7 +31,7 @@ def test_figures_of_the_models_are_the_measured_ones(model: Path, page: str) -> 
     figures = read_checkpoint(model).metrics["figures"]
     row = next(line for line in (ROOT / page).read_text().splitlines() if line.startswith(f"| `{model.name}`"))
     for name in ("map", "concept_overlap", "concept_on_object_min"):
-        assert f"{figures[name]:.3f}" in row, name
+        assert (f"{figures[name]:.3f}" if name in figures else "–") in row, name
 
 
 @pytest.mark.parametrize("command", [encode, evaluate, train], ids=lambda m: m.__name__)

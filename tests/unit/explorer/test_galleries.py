@@ -101,9 +101,9 @@ def test_the_visitors_own_gallery_goes_before_the_bundled_one(bundle: Settings, 
     for name in ("aviary-32", "birds-6"):
         encoder = Encoder(read_checkpoint(settings.checkpoints / name), "cpu")
         encode_table(encoder, read_image_folder(settings.examples), root / f"mine-{name}", progress=False)
-    own = shelf(replace(settings, gallery=root / "mine-aviary-32")).of("aviary-32")
+    own = shelf(replace(settings, gallery=str(root / "mine-aviary-32"))).of("aviary-32")
     assert (own.kind, own.name, own.foreign) == ("own", "mine-aviary-32", "")
-    other = shelf(replace(settings, gallery=root / "mine-birds-6"))
+    other = shelf(replace(settings, gallery=str(root / "mine-birds-6")))
     assert other.default_model == "birds-6"
     assert other.of("aviary-32").kind == "bundled"
     assert other.of("aviary-32").foreign.endswith("made with birds-6, so aviary-32 shows the aviary.")

@@ -139,18 +139,22 @@ def test_concept_names_travel_with_the_folder_where_that_is_allowed(settings: Se
 
 def test_a_gallery_of_another_model_is_refused_or_replaced_with_words(settings: Settings) -> None:
     own = load_services(settings).galleries.of(MODEL).gallery.path
-    opened = load_services(replace(settings, gallery=own))
+    opened = load_services(replace(settings, gallery=str(own)))
     assert opened.info(MODEL).gallery_kind == "own"
     assert "made with birds-8" in opened.info("birds-6").foreign_gallery
-    assert load_services(replace(settings, gallery=own, checkpoint="")).default_model == MODEL
+    assert load_services(replace(settings, gallery=str(own), checkpoint="")).default_model == MODEL
     with pytest.raises(GalleryError, match="another checkpoint"):
-        load_services(replace(settings, gallery=own, checkpoint="birds-6"))
+        load_services(replace(settings, gallery=str(own), checkpoint="birds-6"))
 
 
 def test_a_missing_checkpoint_or_gallery_is_one_sentence(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no checkpoint 'none'; choose one of birds-6, birds-8, or give"):
         load_services(replace(settings, checkpoint="none"))
-    for wrong in ({"checkpoint": "none"}, {"checkpoints": tmp_path, "checkpoint": ""}, {"gallery": tmp_path / "none"}):
+    for wrong in (
+        {"checkpoint": "none"},
+        {"checkpoints": tmp_path, "checkpoint": ""},
+        {"gallery": str(tmp_path / "none")},
+    ):
         with pytest.raises(ConceptHashError) as refused:
             load_services(replace(settings, **wrong))  # type: ignore[arg-type]
         assert str(refused.value).endswith((".", "…")) and "\n" not in str(refused.value)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from concepthash.errors import QueryError
-from concepthash.gallery import ConceptRule, Gallery, Query, Selection, search
+from concepthash.gallery import ConceptRule, Gallery, Query, Selection
 
 
 def naive_search(code: np.ndarray, gallery: Gallery, query: Query) -> tuple[list[tuple], int, int, int]:
@@ -24,6 +24,7 @@ def naive_search(code: np.ndarray, gallery: Gallery, query: Query) -> tuple[list
             rule.agree == "ignore"
             or (rule.agree == "exact" and d == 0)
             or (rule.agree == "within" and d <= rule.radius)
+            or (rule.agree == "differ" and d > rule.radius)
             for rule, d in zip(query.rules, near, strict=True)
         )
         n_agreeing += agrees and row != query.exclude_row
@@ -51,7 +52,7 @@ def naive_search(code: np.ndarray, gallery: Gallery, query: Query) -> tuple[list
 
 RULES = st.builds(
     ConceptRule,
-    agree=st.sampled_from(["exact", "within", "ignore"]),
+    agree=st.sampled_from(["exact", "within", "differ", "ignore"]),
     radius=st.integers(0, 4),
     weight=st.sampled_from([0.0, 0.1, 0.5, 1.0, 2.7]),
 )
@@ -91,7 +92,7 @@ def test_search_equals_a_naive_loop_over_bits(case: tuple[np.ndarray, Gallery, Q
     expected, n_matching, n_filtered, n_agreeing = naive_search(code, gallery, query)
     page = expected[query.offset : query.offset + query.k]
 
-    matches = search(gallery, query)
+    matches = gallery.search(query)
 
     assert matches.rows.tolist() == [row for _, row, _, _ in page]
     assert matches.score.tolist() == [score for score, _, _, _ in page]
@@ -108,9 +109,8 @@ def test_pages_put_together_are_the_whole_result(case: tuple[np.ndarray, Gallery
     _, gallery, query = case
 
     def page(k: int, offset: int) -> list[int]:
-        return search(
-            gallery, Query(query.code, query.rules, query.rank, k=k, offset=offset, exclude_row=query.exclude_row)
-        ).rows.tolist()
+        asked = Query(query.code, query.rules, query.rank, k=k, offset=offset, exclude_row=query.exclude_row)
+        return gallery.search(asked).rows.tolist()
 
     assert [row for offset in range(0, 42, 7) for row in page(7, offset)] == page(100, 0)
 
@@ -118,14 +118,14 @@ def test_pages_put_together_are_the_whole_result(case: tuple[np.ndarray, Gallery
 def test_ranking_by_hamming_leaves_out_nothing_when_a_concept_agrees_exactly() -> None:
     code = np.array([[0, 0, 1, 1], [0, 0, 0, 1], [1, 0, 0, 0]], dtype=bool)
     query = Query((False,) * 4, (ConceptRule("exact"), ConceptRule()))
-    matches = search(make_gallery(code, 2), query)
+    matches = make_gallery(code, 2).search(query)
     assert matches.rows.tolist() == [1, 0]
     assert matches.score.tolist() == matches.distance.tolist() == [1, 2]
 
 
 def test_equal_scores_are_ordered_by_row() -> None:
     gallery = make_gallery(np.zeros((200, 8), dtype=bool), 2)
-    matches = search(gallery, Query((False,) * 8, (ConceptRule(),) * 2, k=5, offset=50))
+    matches = gallery.search(Query((False,) * 8, (ConceptRule(),) * 2, k=5, offset=50))
     assert matches.rows.tolist() == [50, 51, 52, 53, 54]
 
 
@@ -134,7 +134,7 @@ def test_a_search_leaves_the_gallery_as_it_was() -> None:
     for array in (gallery.words, gallery.labels, gallery.family_ids):
         array.flags.writeable = False
     rules = (ConceptRule("within", 1), ConceptRule())
-    assert search(gallery, Query((True,) * 8, rules, selection=Selection(family="odd"), exclude_row=1)).n_filtered < 8
+    assert gallery.search(Query((True,) * 8, rules, selection=Selection(family="odd"), exclude_row=1)).n_filtered < 8
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_a_search_leaves_the_gallery_as_it_was() -> None:
 def test_a_query_that_does_not_fit_the_gallery_is_refused(arguments: dict, sentence: str) -> None:
     gallery = make_gallery(np.eye(8, dtype=bool), 2)
     with pytest.raises(QueryError, match=sentence):
-        search(gallery, Query(**({"code": (True,) * 8, "rules": (ConceptRule(),) * 2} | arguments)))
+        gallery.search(Query(**({"code": (True,) * 8, "rules": (ConceptRule(),) * 2} | arguments)))
 
 
 @pytest.mark.parametrize(

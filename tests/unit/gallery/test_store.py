@@ -9,50 +9,11 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pytest
+from stored_images import PROVENANCE, centers, edit, image, logits, make_older, write
 
 from concepthash.codes import binarize, pack_words, subcode_values
 from concepthash.errors import DataError, GalleryError
-from concepthash.gallery import Gallery, GalleryWriter, NewImage, Provenance, Skipped, open_gallery
-
-PROVENANCE = Provenance(
-    fingerprint="0123456789abcdef",
-    checkpoint_name="fake",
-    n_bits=12,
-    n_concepts=3,
-    transform="squash-8x8",
-    data_root="/nowhere",
-    images="digest",
-)
-
-
-def image(number: int, **changes: object) -> NewImage:
-    values = {
-        "image_id": f"a/{number}.png",
-        "path": f"a/{number}.png",
-        "class_name": f"class {number % 2}",
-        "label": number % 2,
-        "family": "finch",
-        "width": 40 + number,
-        "height": 30,
-        "split": "train",
-        "thumbnail": b"webp %d" % number,
-    }
-    return NewImage(**(values | changes))  # type: ignore[arg-type]
-
-
-def logits(n: int, n_bits: int = 12) -> np.ndarray:
-    return np.random.default_rng(n).standard_normal((n, n_bits)).astype(np.float32)
-
-
-def centers(n: int, n_concepts: int = 3) -> np.ndarray:
-    return np.random.default_rng(n + 99).random((n, n_concepts, 2), dtype=np.float32)
-
-
-def write(out: Path, n: int = 5, provenance: Provenance = PROVENANCE, **options: bool) -> Gallery:
-    with GalleryWriter(out, provenance, **options) as writer:
-        writer.append([image(i) for i in range(n)], logits(n, provenance.n_bits), centers(n, provenance.n_concepts))
-        writer.finish()
-    return open_gallery(out)
+from concepthash.gallery import Gallery, GalleryWriter, Skipped, open_gallery
 
 
 def names(folder: Path) -> list[str]:
@@ -254,7 +215,7 @@ def test_a_disk_that_is_full_for_the_database_is_said_too(tmp_path: Path, monkey
 
     with GalleryWriter(tmp_path / "birds", PROVENANCE) as writer:
         with monkeypatch.context() as patch, pytest.raises(GalleryError, match="disk is full"):
-            patch.setattr("concepthash.gallery.store.insert", full)
+            patch.setattr("concepthash.gallery.changes.insert", full)
             writer.append([image(0)], logits(1), centers(1))
         assert writer.n_images == 0
         writer.append([image(0)], logits(1), centers(1))
@@ -305,17 +266,6 @@ def test_an_open_gallery_holds_no_file_open(tmp_path: Path) -> None:
         database.execute("CREATE TABLE proof (x INT)")
 
 
-def edit(out: Path, statement: str) -> None:
-    with duckdb.connect(str(out / "gallery.duckdb")) as database:
-        database.execute(statement)
-
-
-def make_older(out: Path, version: int) -> None:
-    """Make of a gallery what format 1 or 2 stored."""
-    edit(out, f"UPDATE provenance SET value = '{version}' WHERE key = 'format'")
-    edit(out, "ALTER TABLE images DROP COLUMN attention")
-
-
 def test_a_gallery_of_another_checkpoint_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "birds")
     assert len(open_gallery(tmp_path / "birds", fingerprint="0123456789abcdef")) == 5
@@ -325,8 +275,8 @@ def test_a_gallery_of_another_checkpoint_is_refused(tmp_path: Path) -> None:
 
 def test_a_gallery_of_a_newer_format_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "birds")
-    edit(tmp_path / "birds", "UPDATE provenance SET value = '4' WHERE key = 'format'")
-    with pytest.raises(GalleryError, match=r"format 4.*up to 3.*upgrade"):
+    edit(tmp_path / "birds", "UPDATE provenance SET value = '5' WHERE key = 'format'")
+    with pytest.raises(GalleryError, match=r"format 5.*up to 4.*upgrade"):
         open_gallery(tmp_path / "birds")
 
 
@@ -348,18 +298,36 @@ def test_a_gallery_of_the_second_format_is_opened_and_knows_no_attention_centers
     np.testing.assert_array_equal(gallery.code_logits, logits(5))
 
 
+def test_a_gallery_of_the_third_format_is_opened(tmp_path: Path) -> None:
+    write(tmp_path / "birds")
+    make_older(tmp_path / "birds", 3)
+    gallery = open_gallery(tmp_path / "birds")
+    assert gallery.rows.tolist() == [0, 1, 2, 3, 4]
+    np.testing.assert_array_equal(gallery.attention_centers, centers(5))
+
+
 def test_an_unfinished_gallery_of_an_older_format_is_not_resumed(tmp_path: Path) -> None:
     out = tmp_path / "birds"
     with GalleryWriter(out, PROVENANCE) as writer:
         writer.append([image(0)], logits(1), centers(1))
     make_older(tmp_path / "birds.partial", 2)
-    with pytest.raises(GalleryError, match=r"begun with another format \(2, now 3\).*version.*--overwrite"):
+    with pytest.raises(GalleryError, match=r"begun with another format \(2, now 4\).*version.*--overwrite"):
         GalleryWriter(out, PROVENANCE)
     with GalleryWriter(out, PROVENANCE, overwrite=True) as writer:
         assert writer.n_images == 0
         writer.append([image(0)], logits(1), centers(1))
         writer.finish()
     assert open_gallery(out).attention_centers is not None
+
+
+def test_rows_may_have_gaps_and_thumbnails_follow_their_numbers(tmp_path: Path) -> None:
+    write(tmp_path / "birds")
+    edit(tmp_path / "birds", "DELETE FROM images WHERE row IN (0, 2)")
+    gallery = open_gallery(tmp_path / "birds")
+    assert gallery.rows.tolist() == [1, 3, 4] and gallery.rows.dtype == np.int64
+    assert [gallery.thumbnail_path(i).read_bytes() for i in range(3)] == [b"webp 1", b"webp 3", b"webp 4"]
+    assert gallery.row_of("a/3.png") == 1
+    np.testing.assert_array_equal(gallery.code_logits, logits(5)[[1, 3, 4]])
 
 
 def originals(root: Path, n: int = 4) -> Gallery:
@@ -421,7 +389,8 @@ def test_a_gallery_cannot_show_what_lies_outside_the_folder_of_its_images(tmp_pa
         "DELETE FROM provenance WHERE key = 'n_bits'",
         "UPDATE provenance SET value = 'many' WHERE key = 'n_bits'",
         "UPDATE provenance SET value = 'none' WHERE key = 'thumbnails'",
-        "DELETE FROM images WHERE row = 2",
+        "UPDATE images SET row = 3 WHERE row = 2",
+        "UPDATE images SET row = -1 WHERE row = 0",
         "UPDATE images SET code_logits = [1.0] WHERE row = 2",
         "ALTER TABLE images DROP COLUMN code0",
         "ALTER TABLE images DROP COLUMN attention",

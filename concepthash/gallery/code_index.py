@@ -1,0 +1,152 @@
+"""Exact search in memory: by inverted lists where few codes can match, by distinct short codes, else by a scan."""
+
+from functools import cached_property
+
+import numpy as np
+
+from ..codes import pack_words
+from ..errors import QueryError
+from .block_scan import BlockScan
+from .criteria import Criteria
+from .matches import Matches
+from .query import Query
+from .subcode_lists import SubcodeLists
+
+__all__ = ["CodeIndex"]
+
+BLOCK_ROWS = 1 << 16  # large enough that calls cost little, small enough that a block stays in the cache
+_DISTINCT_BITS = 20  # codes up to this long are searched as distinct codes
+
+
+class CodeIndex:
+    """N codes, searched exactly; several threads may search at once.
+
+    Parameters
+    ----------
+    words
+        (N, W) int64, from `concepthash.codes.pack_words`; not copied.
+    n_bits, n_concepts
+        K and M.
+    block_rows
+        Codes scanned at a time.
+    """
+
+    def __init__(self, words: np.ndarray, n_bits: int, n_concepts: int, block_rows: int = BLOCK_ROWS) -> None:
+        self.n_bits, self.n_concepts, self._block_rows = n_bits, n_concepts, block_rows
+        self._words = np.asarray(words, dtype=np.int64).view(np.uint64)
+        masks = pack_words(np.repeat(np.eye(n_concepts, dtype=bool), n_bits // n_concepts, axis=1))
+        self._masks = masks.view(np.uint64)
+        self._lists = SubcodeLists(self._words)
+
+    def __len__(self) -> int:
+        """Count the codes."""
+        return len(self._words)
+
+    def search(self, query: Query, kept: np.ndarray | None = None) -> Matches:
+        """Find the codes that satisfy a query, ordered by score, then position.
+
+        Parameters
+        ----------
+        query
+            Rules, ranking and paging; ``exclude_row`` is a position. The selection is not read.
+        kept
+            (n,) int64, ascending positions of the selection; None for all.
+
+        Returns
+        -------
+        Matches
+            Its rows are positions.
+
+        Raises
+        ------
+        QueryError
+            If the code, the rules or ``exclude_row`` do not fit the codes.
+        """
+        self._check_fit(query)
+        criteria = Criteria.of(query, pack_words(np.array([query.code], dtype=bool))[0].view(np.uint64), self._masks)
+        excluded = -1 if query.exclude_row is None else query.exclude_row
+        end = query.offset + query.k
+        size = min(end + (excluded >= 0), len(self)) if query.k else 0
+        n_matching, n_agreeing, rows = self._find(criteria, size, kept)
+        agrees, was_kept = self._weigh(excluded, criteria, kept)
+        rows = rows[rows != excluded][query.offset : end]
+        distances = criteria.distances((self._words[rows] ^ criteria.code).T)  # (M, k)
+        return Matches(
+            rows=rows,
+            distance=distances.sum(axis=0),
+            concept_distances=distances.T,
+            score=criteria.score(distances),
+            n_matching=n_matching - (agrees and was_kept),
+            n_filtered=(len(self) if kept is None else len(kept)) - was_kept,
+            n_agreeing=n_agreeing - agrees,
+        )
+
+    def _weigh(self, row: int, criteria: Criteria, kept: np.ndarray | None) -> tuple[bool, bool]:
+        """Tell whether one row agrees and whether it is kept; row -1 does and is neither."""
+        if row < 0:
+            return False, False
+        rows = np.array([row])
+        return bool(self._scan(criteria, 0, rows)[0]), kept is None or bool(_is_in(rows, kept)[0])
+
+    def _find(self, criteria: Criteria, size: int, kept: np.ndarray | None) -> tuple[int, int, np.ndarray]:
+        """Return how many kept codes agree, how many of all do, and the positions of the best kept ones."""
+        listed, unlisted = self._narrow(criteria)
+        if kept is None:
+            n, rows = self._scan(unlisted, size, listed)
+            return n, n, rows
+        n_agreeing, _ = self._scan(unlisted, 0, listed)
+        if listed is None or len(kept) <= len(listed):
+            n_matching, rows = self._scan(criteria, size, kept)
+        else:
+            n_matching, rows = self._scan(unlisted, size, listed[_is_in(listed, kept)])
+        return n_matching, n_agreeing, rows
+
+    def _narrow(self, criteria: Criteria) -> tuple[np.ndarray | None, Criteria]:
+        if len(self) <= self._block_rows or self._is_distinct:
+            return None, criteria
+        return self._lists.narrow(criteria)
+
+    def _scan(self, criteria: Criteria, size: int, rows: np.ndarray | None) -> tuple[int, np.ndarray]:
+        """Return how many of some rows, or of all, agree, and the positions of the best ones."""
+        if rows is None and self._is_distinct:
+            return self._scan_distinct(criteria, size)
+        return BlockScan(self._words, rows, None, criteria, size, self._block_rows).run()
+
+    def _scan_distinct(self, criteria: Criteria, size: int) -> tuple[int, np.ndarray]:
+        """Rank the distinct codes; they lie in the order of their first row, so that the best rows are of the best."""
+        words, repeats = self._distinct
+        n, best = BlockScan(words, None, repeats, criteria, size, self._block_rows).run()
+        rows = self._lists.of(0, self.n_bits).positions(words[best, 0].astype(np.int64), at_most=size)
+        return n, self._scan(criteria, size, rows)[1]
+
+    @property
+    def _is_distinct(self) -> bool:
+        return self.n_bits <= _DISTINCT_BITS and len(self) > self._block_rows
+
+    @cached_property
+    def _distinct(self) -> tuple[np.ndarray, np.ndarray]:
+        """(U, 1) uint64 distinct codes in the order of their first row, and (U,) int64 how many rows have each."""
+        codes = self._lists.of(0, self.n_bits)
+        lengths = codes.lengths(np.arange(2**self.n_bits))
+        present = np.flatnonzero(lengths)
+        present = present[np.argsort(codes.first(present))]
+        return present.astype(np.uint64)[:, None], lengths[present]
+
+    def _check_fit(self, query: Query) -> None:
+        if len(query.code) != self.n_bits or len(query.rules) != self.n_concepts:
+            raise QueryError(
+                f"The query has {len(query.code)} bits and {len(query.rules)} concepts, but the gallery has "
+                f"{self.n_bits} bits and {self.n_concepts} concepts; use the gallery's own model for both."
+            )
+        if query.exclude_row is not None and not 0 <= query.exclude_row < len(self):
+            raise QueryError(
+                f"exclude_row is {query.exclude_row}, but the gallery has {len(self)} images; "
+                "give one of its rows, counted from 0, or None."
+            )
+
+
+def _is_in(rows: np.ndarray, ascending: np.ndarray) -> np.ndarray:
+    """(n,) bool: the row is among the ascending ones."""
+    if not len(ascending):
+        return np.zeros(len(rows), dtype=bool)
+    return ascending.take(np.searchsorted(ascending, rows), mode="clip") == rows

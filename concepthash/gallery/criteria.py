@@ -1,0 +1,66 @@
+"""What packed codes must satisfy, and how they rank: a query, read once for all of them."""
+
+from dataclasses import dataclass
+from functools import cached_property, reduce
+
+import numpy as np
+
+from .query import Query
+
+__all__ = ["Criteria", "Mask", "mask_of"]
+
+Mask = tuple[tuple[int, np.uint64], ...]  # words of a code, with the bits that count there
+
+
+@dataclass(frozen=True, eq=False)
+class Criteria:
+    """A query made ready for packed codes of W words.
+
+    Attributes
+    ----------
+    code, masks
+        (W,) and (M, W) uint64, the query's code and the bits of each concept.
+    checks
+        Concepts that have a rule to satisfy, each with the distances that do.
+    weights
+        M of them: the score is the sum of each concept's weight times its distance, in float64, in this order.
+    """
+
+    code: np.ndarray
+    masks: np.ndarray
+    checks: tuple[tuple[int, range], ...]
+    weights: tuple[float, ...]
+
+    @classmethod
+    def of(cls, query: Query, code: np.ndarray, masks: np.ndarray) -> "Criteria":
+        """Read a query."""
+        size = len(query.code) // len(query.rules)
+        checks = [(c, rule.distances(size)) for c, rule in enumerate(query.rules) if rule.agree != "ignore"]
+        weights = [{"none": 0.0, "hamming": 1.0, "weighted": float(rule.weight)}[query.rank] for rule in query.rules]
+        return cls(code, masks, tuple(checks), tuple(weights))
+
+    @cached_property
+    def bounds(self) -> tuple[tuple[float, Mask], ...]:
+        """Weights w with masks: no score is below w times the distance inside the mask."""
+        levels = sorted({weight for weight in self.weights if weight > 0})
+        return tuple(
+            (w, mask_of(np.bitwise_or.reduce(self.masks[np.array(self.weights) >= w], axis=0))) for w in levels
+        )
+
+    def distances(self, differing: np.ndarray) -> np.ndarray:
+        """(M, n) int64, Hamming distances inside each sub-code, of (W, n) uint64 differing bits."""
+        return np.bitwise_count(differing & self.masks[:, :, None]).sum(axis=1, dtype=np.int64)
+
+    def score(self, distances: np.ndarray) -> np.ndarray:
+        """(n,) float64 of (M, n) distances, summed concept by concept, so that every engine rounds alike."""
+        return reduce(np.add, np.array(self.weights)[:, None] * distances)
+
+    @cached_property
+    def slack(self) -> float:
+        """How much a sum of float64 may be rounded, relatively; nothing, where all weights are whole."""
+        return 0.0 if all(w.is_integer() for w in self.weights) and sum(self.weights) < 2**40 else 1e-9
+
+
+def mask_of(ones: np.ndarray) -> Mask:
+    """Leave out the words (W,) of a mask that have no bits."""
+    return tuple((int(word), ones[word]) for word in np.flatnonzero(ones))

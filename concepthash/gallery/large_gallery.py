@@ -1,0 +1,208 @@
+"""A gallery too large to be read whole: its codes in memory where they fit, all else asked of its database."""
+
+import math
+import threading
+from collections import OrderedDict
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import GalleryError
+from .code_index import CodeIndex
+from .gallery import Gallery
+from .gallery_columns import gallery_of_columns
+from .matches import Matches
+from .provenance import Provenance
+from .query import ConceptRule, Query
+from .rows import Skipped
+from .selection import Selection
+from .sql import rows_of_selection
+from .sql_engine import Facets, SqlEngine
+from .stored_image import StoredImage
+from .thumbnail_source import ThumbnailSource
+
+__all__ = ["AnyGallery", "LargeGallery"]
+
+SAMPLE = 20_000  # images
+_SELECTIONS = 8  # whose rows are remembered
+_IDS = 10_000  # of images whose rows are remembered
+
+
+class LargeGallery:
+    """N images behind a database, with the face of `Gallery` but for its arrays, which only `sample` has.
+
+    Parameters
+    ----------
+    engine
+        The gallery's database.
+    place
+        Its folder, absolute; of a gallery on a server, its address.
+    thumbnails
+        Where the pictures of its images are found.
+    memory
+        Bytes that its codes may take in memory; where they take more, the database searches.
+
+    Raises
+    ------
+    GalleryError
+        From every method, if the database does not answer.
+    """
+
+    def __init__(self, engine: SqlEngine, place: Path, thumbnails: ThumbnailSource, memory: int) -> None:
+        self.engine, self.path, self._thumbnails, facts = engine, place, thumbnails, engine.provenance
+        self.made = Provenance.from_facts(facts)
+        self.created = facts["created"]
+        self.n_bits, self.n_concepts = self.made.n_bits, self.made.n_concepts
+        self.fingerprint, self.checkpoint_name = self.made.fingerprint, self.made.checkpoint_name
+        self.data_root = (place / self.made.data_root).resolve()
+        self.shows_originals = self.made.thumbnails == "originals"
+        every = self.facets(Selection())
+        self.class_names, self.family_names = tuple(every.classes), tuple(every.families)
+        self._n_images = engine.search(self._whole(Selection())).n_matching
+        self.has_codes = self._n_images * engine.layout.masks.shape[1] * 8 <= memory
+        self._selected: OrderedDict[Selection, np.ndarray] = OrderedDict()
+        self._rows_of_ids: OrderedDict[str, int] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        """Count the images."""
+        return self._n_images
+
+    @property
+    def bits_per_concept(self) -> int:
+        """Length K/M of one sub-code."""
+        return self.n_bits // self.n_concepts
+
+    def bits_of(self, concept: int) -> slice:
+        """Return where in the code the sub-code of a concept stands."""
+        return slice(concept * self.bits_per_concept, (concept + 1) * self.bits_per_concept)
+
+    @property
+    def skipped(self) -> tuple[Skipped, ...]:
+        """Files that could not be read when the gallery was made."""
+        found = self.engine.fetch("SELECT path, reason FROM skipped")
+        return tuple(map(Skipped, found["path"].tolist(), found["reason"].tolist()))
+
+    @cached_property
+    def sample(self) -> Gallery:
+        """At most 20,000 of the images, spread evenly over all, in memory."""
+        step = max(1, math.ceil(self._n_images / SAMPLE))
+        columns = self.engine.fetch(f'SELECT * FROM images WHERE "row" % {step} = 0 ORDER BY "row"')  # noqa: S608
+        gallery = gallery_of_columns(columns, self.engine.provenance, self.path, ())
+        return replace(gallery, thumbnails=self._thumbnails)
+
+    def search(self, query: Query) -> Matches:
+        """Find the images that satisfy a query; exact, ordered by score, then row.
+
+        Raises
+        ------
+        QueryError
+            If the code, the rules, the selection or ``exclude_row`` do not fit the gallery.
+        """
+        if not self.has_codes:
+            return self.engine.search(query)
+        index, rows = self._index
+        kept = self._positions(query.selection) if query.selection else None
+        excluded = None if query.exclude_row is None else int(_places(rows, np.array([query.exclude_row]))[0])
+        found = index.search(replace(query, exclude_row=excluded), kept)
+        return found if rows is None else replace(found, rows=rows[found.rows])
+
+    def facets(self, selection: Selection) -> Facets:
+        """Count the images of a part by class and by family."""
+        return self.engine.facets(self._whole(selection))
+
+    def images(self, rows: np.ndarray) -> tuple[StoredImage, ...]:
+        """Describe the images of some rows (n,), in their order."""
+        if not len(rows):
+            return ()
+        found = self.engine.images(rows)
+        if self.shows_originals:
+            names = [f"{self.data_root}/{path}" for path in found["path"]]
+        else:
+            self._thumbnails.fetch(found["row"])
+            names = [self._thumbnails.name(row) for row in found["row"].tolist()]
+        return tuple(
+            StoredImage(row, image_id, kind or "", family or "", (width, height), name)
+            for row, image_id, kind, family, width, height, name in zip(
+                *(found[name].tolist() for name in _TOLD), names, strict=True
+            )
+        )
+
+    def code_logits_of(self, rows: np.ndarray) -> np.ndarray:
+        """(n, K) float32, code logits of some rows (n,)."""
+        return self.engine.code_logits(rows) if len(rows) else np.empty((0, self.n_bits), dtype=np.float32)
+
+    def row_of(self, image_id: str) -> int | None:
+        """Return the row of an image id, or None where the gallery lacks it."""
+        with self._lock:
+            if image_id in self._rows_of_ids:
+                return self._rows_of_ids[image_id]
+        row = self.engine.row_of(image_id)
+        with self._lock:
+            if row is not None:
+                self._rows_of_ids[image_id] = row
+            while len(self._rows_of_ids) > _IDS:
+                self._rows_of_ids.popitem(last=False)
+        return row
+
+    def image_path(self, row: int) -> Path | None:
+        """Return the path of the original image of a row, or None where it is gone."""
+        path = self.data_root / str(self.engine.images([row])["path"][0])
+        return path if path.is_file() else None
+
+    def thumbnail_folders(self) -> tuple[Path, ...]:
+        """List the folders that all thumbnails lie in, none of them inside another one."""
+        if not self.shows_originals:
+            return (self._thumbnails.folder,)
+        found = self.engine.fetch(_FOLDERS)["folder"].tolist()
+        if outside := [name for name in found if name.startswith("/") or ".." in Path(name).parts]:
+            raise GalleryError(
+                f"The gallery {self.path} shows images in {outside[0]}, outside the folder of its images; encode again."
+            )
+        folders = {self.data_root / name for name in found}
+        return tuple(sorted(folder for folder in folders if folders.isdisjoint(folder.parents)))
+
+    def _whole(self, selection: Selection) -> Query:
+        return Query((False,) * self.n_bits, (ConceptRule(),) * self.n_concepts, "none", selection, k=0)
+
+    def _positions(self, selection: Selection) -> np.ndarray:
+        """Ascending positions (n,) of a part; the database is asked once for the parts that are asked for again."""
+        with self._lock:
+            known = self._selected.get(selection)
+        if known is None:
+            statement = rows_of_selection(self._whole(selection), self.engine.layout)
+            rows = self.engine.fetch(statement.text, statement.texts)["row"].astype(np.int64)
+            known = _places(self._index[1], rows)
+        with self._lock:
+            self._selected[selection] = known
+            self._selected.move_to_end(selection)
+            while len(self._selected) > _SELECTIONS:
+                self._selected.popitem(last=False)
+        return known
+
+    @cached_property
+    def _index(self) -> tuple[CodeIndex, np.ndarray | None]:
+        """The codes, and the rows they belong to where these are not simply 0 to N - 1."""
+        names = [f"code{word}" for word in range(self.engine.layout.masks.shape[1])]
+        wanted = ", ".join(names)
+        columns: dict[str, Any] = self.engine.fetch(f'SELECT "row", {wanted} FROM images ORDER BY "row"')  # noqa: S608
+        words = np.stack([columns[name] for name in names], axis=1)  # (N, W)
+        rows = columns["row"].astype(np.int64)
+        is_plain = bool(len(rows)) and rows[-1] == len(rows) - 1
+        return CodeIndex(words, self.n_bits, self.n_concepts), None if is_plain else rows
+
+
+AnyGallery = Gallery | LargeGallery
+_FOLDERS = "SELECT DISTINCT regexp_replace(path, '[^/]*$', '') AS folder FROM images"
+_TOLD = ("row", "image_id", "class", "family", "width", "height")
+
+
+def _places(rows: np.ndarray | None, wanted: np.ndarray) -> np.ndarray:
+    """Positions (n,) of rows; of a row that is not there, -1."""
+    if rows is None:
+        return wanted
+    places = np.searchsorted(rows, wanted)
+    return np.where(rows.take(places, mode="clip") == wanted, places, -1)

@@ -1,0 +1,74 @@
+"""What all who write to a gallery's folder share: one writer at a time, and a sentence where the disk refuses."""
+
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from ..errors import GalleryError
+
+if sys.platform != "win32":
+    import fcntl
+
+__all__ = ["LOCK", "explain_disk_errors", "lock_folder"]
+
+LOCK = "writer.lock"
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+@contextmanager
+def explain_disk_errors(path: Path) -> Iterator[None]:
+    """Turn a full or refusing disk into one sentence; what is already stored stays and can be resumed.
+
+    Raises
+    ------
+    GalleryError
+        For any `OSError` and for DuckDB's errors of input, output and commit.
+    """
+    try:
+        yield
+    except (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException) as error:
+        raise GalleryError(_disk_sentence(path, str(error), "No space left" in str(error))) from error
+    except OSError as error:
+        raise GalleryError(_disk_sentence(path, error.strerror or str(error), error.errno in _FULL)) from error
+
+
+def lock_folder(folder: Path) -> int:
+    """Return a file descriptor that holds the folder's lock until it is closed or its process dies.
+
+    Raises
+    ------
+    GalleryError
+        If another one holds it.
+    OSError
+        If the folder cannot be written.
+    """
+    path = folder / LOCK
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    if sys.platform == "win32":  # DuckDB itself lets only one process write there
+        return descriptor
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        is_current = path.exists() and os.path.samestat(os.fstat(descriptor), path.stat())
+    except BlockingIOError:
+        is_current = False
+    if not is_current:  # taken, or its owner has just renamed or left the folder
+        os.close(descriptor)
+        raise GalleryError(f"Another process is writing to {folder}; wait until it has ended, or choose another place.")
+    return descriptor
+
+
+def _disk_sentence(path: Path, reason: str, is_full: bool) -> str:
+    if is_full:
+        return (
+            f"The disk is full: {path} cannot be written. Free some space and run the same command again; "
+            "it goes on from the images already stored."
+        )
+    return (
+        f"{path} cannot be written ({reason.splitlines()[0].rstrip('.')}); check the folder and run the same command "
+        "again, or choose another place."
+    )

@@ -1,0 +1,164 @@
+"""A large gallery answers as one that is read whole does, with its codes in memory or left to its database."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from clickhouse_rig import ChdbServer, needs_chdb
+from stored_images import PROVENANCE, centers, edit, image, logits
+
+from concepthash.errors import GalleryError, QueryError
+from concepthash.gallery import ConceptRule, Gallery, GalleryWriter, Query, Selection, open_gallery, opening
+from concepthash.gallery.large_gallery import LargeGallery
+from concepthash.gallery.opening import open_any_gallery
+from concepthash.gallery.selection import Condition
+
+N = 60
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A gallery of 60 images, of which 5 were taken away again."""
+    out = tmp_path / "gallery"
+    with GalleryWriter(out, PROVENANCE) as writer:
+        images = [image(i, class_name=None, label=-1, family=None) if i % 7 == 3 else image(i) for i in range(N)]
+        writer.append(images, np.round(logits(N)), centers(N))
+        writer.finish()
+    edit(out, 'DELETE FROM images WHERE "row" IN (0, 11, 12, 40, 59)')
+    return out
+
+
+@pytest.fixture(params=["codes in memory", "codes in the database"])
+def large(
+    folder: Path, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> LargeGallery:
+    monkeypatch.setattr(opening, "_READ_WHOLE", 10)
+    memory = 1_000_000 if request.param == "codes in memory" else 100
+    gallery = open_any_gallery(str(folder), tmp_path / "copies", memory=memory)
+    assert isinstance(gallery, LargeGallery)
+    assert gallery.has_codes == (memory > 100)
+    return gallery
+
+
+def random_query(random: np.random.Generator, gallery: Gallery) -> Query:
+    rules = tuple(
+        ConceptRule(
+            str(random.choice(["exact", "within", "differ", "ignore", "ignore"])),  # type: ignore[arg-type]
+            int(random.integers(3)),
+            float(random.choice([0.0, 0.1, 1.0])),
+        )
+        for _ in range(gallery.n_concepts)
+    )
+    conditions = [
+        (),
+        (Condition("split", "=", "train"), Condition("width", ">=", 60)),
+        (Condition("height", "!=", 30),),
+    ]
+    selection = Selection(
+        classes=("class 1",) if random.random() < 0.3 else (),
+        family="finch" if random.random() < 0.3 else "",
+        patterns=("1...", "", "") if random.random() < 0.3 else (),
+        conditions=conditions[int(random.choice(3, p=[0.6, 0.3, 0.1]))],
+    )
+    code = tuple(bool(bit) for bit in random.random(gallery.n_bits) < 0.5)
+    rank = str(random.choice(["hamming", "weighted", "none"]))
+    excluded = int(random.integers(len(gallery))) if random.random() < 0.5 else None
+    return Query(code, rules, rank, selection, int(random.integers(9)), int(random.integers(5)), excluded)  # type: ignore[arg-type]
+
+
+def test_it_finds_what_a_gallery_that_is_read_whole_finds(folder: Path, large: LargeGallery) -> None:
+    whole, random, n_found = open_gallery(folder), np.random.default_rng(0), 0
+    assert len(large) == len(whole) == N - 5
+    assert (large.class_names, large.family_names) == (whole.class_names, whole.family_names)
+    for _ in range(300):
+        query = random_query(random, whole)
+        excluded = None if query.exclude_row is None else int(whole.rows[query.exclude_row])
+        expected = whole.search(query)
+        found = large.search(Query(**(vars(query) | {"exclude_row": excluded})))
+        assert found.rows.tolist() == whole.rows[expected.rows].tolist(), query
+        for name in ("distance", "concept_distances", "score", "n_matching", "n_filtered", "n_agreeing"):
+            assert np.array_equal(getattr(found, name), getattr(expected, name)), (name, query)
+        n_found += len(found.rows)
+    assert n_found > 300
+
+
+def test_it_tells_of_images_what_a_gallery_that_is_read_whole_tells(folder: Path, large: LargeGallery) -> None:
+    whole = open_gallery(folder)
+    positions = np.array([50, 3, 17])
+    rows = whole.rows[positions]
+    told = [(one.image_id, one.class_name, one.family, one.size, one.thumbnail) for one in large.images(rows)]
+    assert told == [
+        (one.image_id, one.class_name, one.family, one.size, one.thumbnail) for one in whole.images(positions)
+    ]
+    assert large.images(rows)[0].row == rows[0]
+    assert np.array_equal(large.code_logits_of(rows), whole.code_logits_of(positions))
+    assert large.images(rows[:0]) == ()
+    assert large.code_logits_of(rows[:0]).shape == (0, 12)
+    assert large.row_of("a/13.png") == 13
+    assert large.row_of("a/12.png") is None
+    assert large.thumbnail_folders() == whole.thumbnail_folders()
+
+
+def test_its_sample_is_spread_over_all_of_it(
+    folder: Path, large: LargeGallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("concepthash.gallery.large_gallery.SAMPLE", 20)
+    sample = large.sample
+    assert sample.rows.tolist() == [row for row in range(0, N, 3) if row not in (0, 12)]
+    assert large.sample is sample
+    assert sample.images(np.array([0]))[0].thumbnail == str(folder / "thumbnails" / "03" / "3.webp")
+
+
+def test_an_image_that_is_not_there_cannot_be_left_out(large: LargeGallery) -> None:
+    query = Query((False,) * 12, (ConceptRule(),) * 3, exclude_row=12)
+    if large.has_codes:
+        with pytest.raises(QueryError, match="exclude_row"):
+            large.search(query)
+    else:
+        assert large.search(query).n_matching == N - 5
+
+
+def test_a_condition_on_a_column_that_is_not_there_is_refused(folder: Path, large: LargeGallery) -> None:
+    query = Query(
+        (False,) * 12, (ConceptRule(),) * 3, selection=Selection(conditions=(Condition("color", "=", "red"),))
+    )
+    for gallery in (large, open_gallery(folder)):
+        with pytest.raises(QueryError, match="no column 'color'"):
+            gallery.search(query)
+
+
+def test_a_small_gallery_is_read_whole(folder: Path, tmp_path: Path) -> None:
+    assert isinstance(open_any_gallery(str(folder), tmp_path), Gallery)
+
+
+def test_a_gallery_that_is_none_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(GalleryError, match="There is no gallery"):
+        open_any_gallery(str(tmp_path / "nothing"), tmp_path)
+    (tmp_path / "gallery.duckdb").write_bytes(b"no database" * 1000)
+    with pytest.raises(GalleryError, match="cannot be read, or is none"):
+        open_any_gallery(str(tmp_path), tmp_path)
+
+
+@needs_chdb
+def test_one_on_a_server_shows_copies_of_its_thumbnails(tmp_path: Path) -> None:
+    from concepthash.gallery.clickhouse_writer import ClickHouseWriter
+
+    with ChdbServer(tmp_path / "server") as server:
+        url = server.new_database("birds")
+        with ClickHouseWriter(url, PROVENANCE, thumbnails=str(tmp_path / "pictures")) as writer:
+            writer.append([image(i) for i in range(N)], logits(N), centers(N))
+            writer.finish()
+        gallery = open_any_gallery(url, tmp_path / "copies")
+        found = gallery.search(Query((True,) * 12, (ConceptRule(),) * 3, k=3))
+        shown = gallery.images(found.rows)
+        assert [Path(one.thumbnail).read_bytes() for one in shown] == [b"webp %d" % one.row for one in shown]
+        assert gallery.thumbnail_folders() == (tmp_path / "copies" / "thumbnails",)
+        shutil.rmtree(tmp_path / "pictures")
+        assert not Path(gallery.images(np.array([N - 1]))[0].thumbnail).exists()  # a frame stays empty
+        server.kill()
+        assert gallery.search(Query((False,) * 12, (ConceptRule(),) * 3, k=3)).n_matching == N  # codes are in memory
+        with pytest.raises(GalleryError, match=r"127\.0\.0\.1"):
+            gallery.images(found.rows)
+        server.start()
+        assert gallery.images(found.rows) == shown
