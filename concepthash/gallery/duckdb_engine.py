@@ -20,6 +20,7 @@ from .sql_layout import Layout
 __all__ = ["DuckDBEngine"]
 
 _SETUP = ";".join(f"CREATE TEMP MACRO {macro}" for macro in MACROS)
+_LITTLE = "128MB"
 _KINDS: dict[str, Kind] = {"VARCHAR": "TEXT", "INTEGER": "BIGINT", "BIGINT": "BIGINT", "DOUBLE": "DOUBLE"}
 
 
@@ -43,6 +44,7 @@ class DuckDBEngine(SqlEngine):
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._idle: deque[duckdb.DuckDBPyConnection] = deque()
         self._opening = threading.Lock()
+        self._settings = "SELECT 1"
         self.provenance = self._provenance()
         self.layout = self._layout()
 
@@ -51,6 +53,11 @@ class DuckDBEngine(SqlEngine):
         with self._cursor() as cursor:
             found = cursor.execute(duckdb_text(text), dict(texts or {})).fetchnumpy()
         return {name: _without_mask(column) for name, column in found.items()}
+
+    def look_up_only(self) -> None:
+        """Take little memory, and one thread, since starting others takes longer than finding an image."""
+        self._settings = f"SET memory_limit = '{_LITTLE}'; SET threads = 1"
+        self.close()
 
     def close(self) -> None:
         """Let go of the file; the next call opens it again."""
@@ -85,6 +92,7 @@ class DuckDBEngine(SqlEngine):
         with self._opening:
             if self._connection is None:
                 self._connection = connect(self.path, read_only=True)
+                self._connection.execute(self._settings)
             return self._connection
 
     def _provenance(self) -> dict[str, str]:

@@ -63,6 +63,8 @@ class LargeGallery:
         self.class_names, self.family_names = tuple(every.classes), tuple(every.families)
         self._n_images = engine.search(self._whole(Selection())).n_matching
         self.has_codes = self._n_images * engine.layout.masks.shape[1] * 8 <= memory
+        if self.has_codes:
+            engine.look_up_only()
         self._selected: OrderedDict[Selection, np.ndarray] = OrderedDict()
         self._rows_of_ids: OrderedDict[str, int] = OrderedDict()
         self._lock = threading.Lock()

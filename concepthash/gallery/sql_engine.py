@@ -18,7 +18,7 @@ from .sql_layout import Layout
 __all__ = ["Facets", "SqlEngine"]
 
 _REMEMBERED = 1024  # counts of so many queries
-_IMAGE_COLUMNS = ("row", "image_id", "path", "class", "label", "family", "width", "height", "split")
+_IMAGE_COLUMNS = ("row", "image_id", "path", "class", "family", "width", "height")
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,9 @@ class SqlEngine(ABC):
         """Return the row of an image id, or None where the gallery lacks it."""
         found = self.fetch('SELECT "row" FROM images WHERE image_id = {t0:String} LIMIT 1', {"t0": image_id})
         return int(found["row"][0]) if len(found["row"]) else None
+
+    def look_up_only(self) -> None:  # noqa: B027  # a server has nothing to do
+        """Expect no searches any more, only single images, and take little memory."""
 
     def forget(self) -> None:
         """Forget all counts, since the gallery has changed."""
