@@ -52,7 +52,7 @@ class Plan:
     start: str  # name of a checkpoint on the menu
     n_concepts: int = 4
     n_bits: int = 32
-    epochs: int = 40
+    epochs: int = 30
     language: str = "none"  # a text encoder that is there, or "none"
     weights: tuple[tuple[str, float], ...] = ()  # (term, weight), such as ("csd", 1.5)
 

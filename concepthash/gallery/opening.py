@@ -1,5 +1,6 @@
 """Opening a gallery: its folder or server is found, and what it was made with is checked."""
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,7 +44,8 @@ def open_any_gallery(place: str, copies: Path, *, memory: int = 1_000_000_000) -
     """
     if "://" in place:
         engine = open_clickhouse(place)
-        store = ThumbnailSource(engine.provenance["thumbnail_folder"], copies)
+        identity = hashlib.sha256(f"{engine.address} {engine.provenance['created']}".encode()).hexdigest()[:16]
+        store = ThumbnailSource(engine.provenance["thumbnail_folder"], copies / identity)  # rows mean others elsewhere
         return LargeGallery(engine, Path(engine.address.database), store, memory)
     with _explained(place):
         folder = _existing_folder(Path(place).expanduser().resolve())

@@ -7,7 +7,6 @@ from pathlib import Path
 from concepthash.errors import GalleryError
 from concepthash.gallery.large_gallery import AnyGallery
 from concepthash.gallery.opening import open_any_gallery
-from concepthash.gallery.thumbnails import THUMBNAIL_FOLDER
 
 __all__ = ["OwnGallery"]
 
@@ -32,7 +31,7 @@ class OwnGallery:
     @property
     def folders(self) -> list[Path]:
         """The folders that copies of thumbnails will lie in, before there are any."""
-        return [self._copies / THUMBNAIL_FOLDER] if self._is_served else []
+        return [self._copies] if self._is_served else []
 
     def get(self) -> AnyGallery | None:
         """Return the gallery; None where there is none, or not now."""

@@ -153,7 +153,8 @@ def test_one_on_a_server_shows_copies_of_its_thumbnails(tmp_path: Path) -> None:
         found = gallery.search(Query((True,) * 12, (ConceptRule(),) * 3, k=3))
         shown = gallery.images(found.rows)
         assert [Path(one.thumbnail).read_bytes() for one in shown] == [b"webp %d" % one.row for one in shown]
-        assert gallery.thumbnail_folders() == (tmp_path / "copies" / "thumbnails",)
+        (folder,) = gallery.thumbnail_folders()
+        assert folder.parent.parent == tmp_path / "copies"
         shutil.rmtree(tmp_path / "pictures")
         assert not Path(gallery.images(np.array([N - 1]))[0].thumbnail).exists()  # a frame stays empty
         server.kill()
