@@ -1,6 +1,8 @@
 """What training reads: stem features of views of images, from a file or computed as they are needed."""
 
+import math
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import suppress
 from multiprocessing import get_context
 from typing import Protocol
 
@@ -41,7 +43,10 @@ class StemFeatures:
 
 
 class CachedFeatures:
-    """Features in one array (n, V, F, h, w), usually mapped from a file."""
+    """Features in one array (n, V, F, h, w), usually mapped from a file.
+
+    Of a mapped file images are read, not mapped: pages that a process has looked at would count as its memory.
+    """
 
     def __init__(self, array: np.ndarray) -> None:
         self.array = array
@@ -49,7 +54,16 @@ class CachedFeatures:
 
     def read(self, rows: np.ndarray, views: np.ndarray) -> Tensor:
         """See `Features.read`."""
-        return torch.from_numpy(np.stack([self.array[row, view] for row, view in zip(rows, views, strict=True)]))
+        return torch.from_numpy(np.stack([self._image(row, view) for row, view in zip(rows, views, strict=True)]))
+
+    def _image(self, row: int, view: int) -> np.ndarray:
+        if isinstance(self.array, np.memmap) and self.array.filename:
+            shape = self.array.shape[2:]
+            n = math.prod(shape)
+            offset = self.array.offset + (int(row) * self.n_views + int(view)) * n * self.array.itemsize
+            with suppress(FileNotFoundError):  # another run has made room, and what is mapped stays
+                return np.fromfile(self.array.filename, self.array.dtype, n, offset=offset).reshape(shape)
+        return self.array[row, view]
 
 
 class LiveFeatures:

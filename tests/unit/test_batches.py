@@ -1,5 +1,7 @@
 """What the steps of training see."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 
@@ -66,3 +68,14 @@ def test_without_rectangles_features_are_read_as_they_are() -> None:
     batch = new_order(cutmix_share=0.0).batch(2)
     assert isinstance(batch, Batch)
     np.testing.assert_array_equal(batch.read(CachedFeatures(array)), array[batch.rows, batch.views])
+
+
+def test_features_of_a_file_are_read_also_when_another_run_has_removed_it(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).standard_normal((5, 3, 4, 2, 2)).astype(np.float16)
+    np.save(tmp_path / "features.npy", array)
+    features = CachedFeatures(np.load(tmp_path / "features.npy", mmap_mode="c"))
+    rows, views = np.array([4, 0, 2, 4]), np.array([2, 0, 1, 1])
+    for is_there in (True, False):
+        np.testing.assert_array_equal(features.read(rows, views), array[rows, views])
+        if is_there:
+            (tmp_path / "features.npy").unlink()
