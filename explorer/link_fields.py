@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .session import ANY, GALLERY_PREFIX, IGNORE, gallery_image
+from .session import ANY, DIFFER, GALLERY_PREFIX, IGNORE, gallery_image
 
 __all__ = ["FIELDS", "LEFT_OUT", "MAX_CLASSES", "TABS", "Field", "Known"]
 
@@ -14,6 +14,7 @@ MAX_CLASSES = 500  # more chosen classes than this make no short link and are le
 MAX_SEARCH = 60
 LEFT_OUT = {"names": "a visitor's own words, not ids"}  # fields that are in no link, and why
 OPEN = "o"  # in a list: a concept that need not agree, or one without a pattern
+UNLIKE = "d"  # and a concept that must differ
 EITHER = "x"  # in a pattern: a bit that may be either; a period would be lost at the end of a pasted address
 
 
@@ -112,7 +113,8 @@ def _image_id(image: str, known: Known) -> str:
 
 
 def _radius(text: str, known: Known) -> int:
-    return IGNORE if text == OPEN else _number(text, 0, known.size)
+    words = {OPEN: IGNORE, UNLIKE: DIFFER}
+    return words[text] if text in words else _number(text, 0, known.size)
 
 
 def _pattern(text: str, known: Known) -> str:
@@ -143,7 +145,11 @@ FIELDS: dict[str, Field] = {
     "residual": _share("rs", "the residual", 0, 95),
     "discard": _share("d", "the discarded share", 0, 95),
     "agree": _several(
-        "a", "what must agree", _radius, _is_one_per_concept, lambda r, known: OPEN if r == IGNORE else str(r)
+        "a",
+        "what must agree",
+        _radius,
+        _is_one_per_concept,
+        lambda radius, known: {IGNORE: OPEN, DIFFER: UNLIKE}.get(radius, str(radius)),
     ),
     "weights": _several("w", "the weights", lambda text, known: _number(text, 0, 50), _is_one_per_concept),
     "rank": _choice("r", "the ranking", "hamming", "weighted", "none"),

@@ -26,6 +26,8 @@ __all__ = [
 
 GalleryKind = Literal["own", "bundled", "examples"]  # the visitor's, one of rendered pictures, or a few drawn ones
 
+IGNORE, DIFFER = -1, -2  # instead of a radius: of a concept that need not agree, and of one that must not
+
 
 @dataclass(frozen=True)
 class ModelInfo:

@@ -7,6 +7,7 @@ from typing import Any
 __all__ = ["ANY", "GALLERY_PREFIX", "IGNORE", "UPLOAD_PREFIX", "Session", "gallery_image", "upload_image"]
 
 IGNORE = -1  # the value in `Session.agree` of a concept that need not agree
+DIFFER = -2  # and of one that must not
 ANY = "."  # a bit in `Session.patterns` that may be either
 GALLERY_PREFIX = "gallery:"
 UPLOAD_PREFIX = "upload:"
@@ -26,7 +27,7 @@ def upload_image(digest: str) -> str:
 class Session:
     """One visitor's selection; only str, int and tuple fields, so it is hashable and can become a link.
 
-    ``agree`` holds one number per concept: `IGNORE`, or the most bits that may differ (0 = exactly the same sub-code).
+    ``agree`` holds one number per concept: `IGNORE`, `DIFFER`, or the most bits that may differ (0 = same sub-code).
     ``weights`` are tenths, ``residual`` and ``discard`` percent. ``classes``, ``family`` and ``patterns`` say which
     part of the gallery is looked at, on every tab; ``patterns`` has one text per concept, of the bits ``0`` and ``1``
     that an image must have and `ANY` for all others. An empty tuple means "as the model's default".
@@ -118,8 +119,8 @@ class Session:
         )
 
     def with_rule(self, concept: int, n_concepts: int, radius: int) -> "Session":
-        """Let ``concept`` agree within ``radius`` bits, or be ignored for `IGNORE`."""
-        return self.replace(agree=_with_item(self.agree, concept, n_concepts, max(IGNORE, radius), IGNORE))
+        """Let ``concept`` agree within ``radius`` bits, be ignored for `IGNORE`, or differ for `DIFFER`."""
+        return self.replace(agree=_with_item(self.agree, concept, n_concepts, max(DIFFER, radius), IGNORE))
 
     def with_weight(self, concept: int, n_concepts: int, weight: int) -> "Session":
         """Weigh ``concept`` by ``weight`` tenths when results are ranked by weights."""

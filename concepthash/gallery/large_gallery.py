@@ -121,16 +121,18 @@ class LargeGallery:
         if not len(rows):
             return ()
         found = self.engine.images(rows)
-        if self.shows_originals:
-            names = [f"{self.data_root}/{path}" for path in found["path"]]
-        else:
-            self._thumbnails.fetch(found["row"])
-            names = [self._thumbnails.name(row) for row in found["row"].tolist()]
+        if not self.shows_originals:
+            self._thumbnails.fetch(one.row for one in found)
         return tuple(
-            StoredImage(row, image_id, kind or "", family or "", (width, height), name)
-            for row, image_id, kind, family, width, height, name in zip(
-                *(found[name].tolist() for name in _TOLD), names, strict=True
+            StoredImage(
+                one.row,
+                one.image_id,
+                one.class_name or "",
+                one.family or "",
+                (one.width, one.height),
+                f"{self.data_root}/{one.path}" if self.shows_originals else self._thumbnails.name(one.row),
             )
+            for one in found
         )
 
     def code_logits_of(self, rows: np.ndarray) -> np.ndarray:
@@ -152,7 +154,7 @@ class LargeGallery:
 
     def image_path(self, row: int) -> Path | None:
         """Return the path of the original image of a row, or None where it is gone."""
-        path = self.data_root / str(self.engine.images([row])["path"][0])
+        path = self.data_root / self.engine.images([row])[0].path
         return path if path.is_file() else None
 
     def thumbnail_folders(self) -> tuple[Path, ...]:
@@ -199,7 +201,6 @@ class LargeGallery:
 
 AnyGallery = Gallery | LargeGallery
 _FOLDERS = "SELECT DISTINCT regexp_replace(path, '[^/]*$', '') AS folder FROM images"
-_TOLD = ("row", "image_id", "class", "family", "width", "height")
 
 
 def _places(rows: np.ndarray | None, wanted: np.ndarray) -> np.ndarray:

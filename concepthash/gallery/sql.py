@@ -98,12 +98,12 @@ def facet_statement(query: Query, layout: Layout) -> Statement:
 
 
 def rows_statement(columns: Iterable[str], rows: Iterable[int]) -> Statement:
-    """Select columns of some rows, in order of rows; columns come from the program, never from outside."""
+    """Select columns of some rows, in any order; columns come from the program, never from outside."""
     wanted = ", ".join(str(int(row)) for row in rows)
     if not wanted:
         raise QueryError("No rows are asked for; name one at least.")
     names = ", ".join(f'"{column}"' for column in columns)
-    return Statement(f'SELECT {names} {_IMAGES} WHERE "row" IN ({wanted}) ORDER BY "row"', {})
+    return Statement(f'SELECT {names} {_IMAGES} WHERE "row" IN ({wanted})', {})
 
 
 def rows_of_selection(query: Query, layout: Layout) -> Statement:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,10 +16,22 @@ from .query import ConceptRule, Query
 from .sql import Statement, count_statement, facet_statement, page_statement, rows_statement
 from .sql_layout import Layout
 
-__all__ = ["Facets", "SqlEngine"]
+__all__ = ["Facets", "ImageFacts", "SqlEngine"]
 
 _REMEMBERED = 1024  # counts of so many queries
 _IMAGE_COLUMNS = ("row", "image_id", "path", "class", "family", "width", "height")
+
+
+class ImageFacts(NamedTuple):
+    """What is known of one image; class and family are None where unknown, width and height in pixels."""
+
+    row: int
+    image_id: str
+    path: str
+    class_name: str | None
+    family: str | None
+    width: int
+    height: int
 
 
 @dataclass(frozen=True)
@@ -110,9 +123,14 @@ class SqlEngine(ABC):
         n_images = found["#images"].tolist()
         return Facets(_totals(found["class"], n_images), _totals(found["family"], n_images))
 
-    def images(self, rows: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:
-        """Facts of images, a column each, in the order of ``rows``; rows that the gallery lacks are left out."""
-        return self._rows(_IMAGE_COLUMNS, rows)
+    def images(self, rows: Sequence[int] | np.ndarray) -> list[ImageFacts]:
+        """Facts of images, in the order of ``rows``; rows that the gallery lacks are left out."""
+        found = {facts[0]: ImageFacts(*facts) for facts in self.tuples(rows_statement(_IMAGE_COLUMNS, rows))}
+        return [found[row] for row in map(int, rows) if row in found]
+
+    def tuples(self, statement: Statement) -> list[tuple[Any, ...]]:
+        """Run a SELECT of a few rows, a tuple each."""
+        return list(zip(*(column.tolist() for column in self._run(statement).values()), strict=True))
 
     def code_logits(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """(n, K) float32 in the order of ``rows``; rows that the gallery lacks are left out."""

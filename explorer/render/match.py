@@ -1,6 +1,6 @@
 """The Match tab: the question on the left, its answers with their base rate on the right."""
 
-from ..records import Chip, Match, MatchResult, ModelInfo, Relaxation
+from ..records import DIFFER, IGNORE, Chip, Match, MatchResult, ModelInfo, Relaxation
 from .markup import action, count, pager, percent, text, thumbnail_url
 from .palette import color_style
 from .question import question_panel
@@ -50,21 +50,28 @@ def results_panel(result: MatchResult, names: tuple[str, ...], agree: tuple[int,
 
 def base_rate(result: MatchResult, names: tuple[str, ...], agree: tuple[int, ...]) -> str:
     """Say how common such an agreement is in the whole gallery."""
-    if not any(radius >= 0 for radius in agree):
+    if not any(radius != IGNORE for radius in agree):
         return f"No concept has to agree, so all {count(result.n_gallery)} other images are ranked."
     share = percent(result.n_carrying, result.n_gallery)
     return (
-        f"{count(result.n_carrying)} of {count(result.n_gallery)} other images ({share}) agree on "
-        f"{_rule_words(names, agree)}."
+        f"{count(result.n_carrying)} of {count(result.n_gallery)} other images ({share}) "
+        f"{_rule_words(names, agree, many=True)}."
     )
 
 
-def _rule_words(names: tuple[str, ...], agree: tuple[int, ...]) -> str:
-    parts = [
+def _rule_words(names: tuple[str, ...], agree: tuple[int, ...], *, many: bool) -> str:
+    """Say what images do: agree on some concepts and differ in others."""
+    same = [
         text(names[m]) + ("" if radius == 0 else f" within {count(radius, 'bit')}")
         for m, radius in enumerate(agree)
         if radius >= 0
     ]
+    other = [text(names[m]) for m, radius in enumerate(agree) if radius == DIFFER]
+    agrees, differs = ("agree on", "differ in") if many else ("agrees on", "differs in")
+    return " and ".join(f"{verb} {_listed(parts)}" for verb, parts in ((agrees, same), (differs, other)) if parts)
+
+
+def _listed(parts: list[str]) -> str:
     return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
 
 
@@ -89,7 +96,7 @@ def _chip(chip: Chip, name: str, radius: int) -> str:
     """Mark agreement by shape and sign: filled with ✓ where all bits agree, outlined with the number elsewhere."""
     same = chip.distance == 0
     words = "agrees" if same else f"differs in {count(chip.distance, 'bit')} of {chip.n_bits}"
-    asked = " is-asked" if radius >= 0 else ""
+    asked = " is-asked" if radius != IGNORE else ""
     return (
         f'<li class="ch-chip {"is-same" if same else "is-other"}{asked}" style="{color_style(chip.concept)}" '
         f'title="{text(name)} {words}"><span class="ch-hidden">{text(name)} {words}</span>'
@@ -102,7 +109,7 @@ def _empty(result: MatchResult, names: tuple[str, ...], agree: tuple[int, ...], 
         why = "No image is left to search: the conditions on class, family and sub-codes exclude each other."
     else:
         where = "among the chosen images" if has_filter else "in the gallery"
-        why = f"No other image {where} agrees on {_rule_words(names, agree)}."
+        why = f"No other image {where} {_rule_words(names, agree, many=False)}."
     ways = f"<p>Nearest questions that have answers:</p><ul>{offers}</ul>" if offers else ""
     return f'<div class="ch-blank"><h2>Nothing matches</h2><p>{why}</p>{ways}</div>'
 

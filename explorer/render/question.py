@@ -1,6 +1,6 @@
 """The question on the Match tab: which concepts must agree, how the rest ranks, where to search."""
 
-from ..records import ModelInfo
+from ..records import DIFFER, IGNORE, ModelInfo
 from .markup import action, count, pressed, text
 from .palette import badge, color_style
 
@@ -38,7 +38,7 @@ def question_panel(
         '<section class="ch-question" aria-label="The question"><h3>Which concepts must agree?</h3>'
         f'<ul class="ch-rules">{rules}</ul>'
         f'<div class="ch-presets"><button type="button" class="ch-link" {action("all", radius=0)}>All exactly</button>'
-        f'<button type="button" class="ch-link" {action("all", radius=-1)}>None</button></div>'
+        f'<button type="button" class="ch-link" {action("all", radius=IGNORE)}>None</button></div>'
         f'<h3>How are matches ranked?</h3><div class="ch-segments" role="group" aria-label="Ranking">{ranks}</div>'
         f'<p class="ch-hint">{text(_RANKS[rank][1])}</p><h3>Search in</h3>'
         f"{_choice('Class', 'classes', info.class_names, classes)}"
@@ -52,14 +52,16 @@ def _rule(m: int, name: str, subcode: str, radius: int, weight: int, size: int, 
         f'<button type="button" class="ch-seg" {pressed(is_on)} '
         f"{action('rule', concept=m, radius=value)}>{word}</button>"
         for word, value, is_on in (
-            ("Ignore", -1, radius < 0),
+            ("Ignore", IGNORE, radius == IGNORE),
             ("Exact", 0, radius == 0),
             (f"≤ {count(within, 'bit')}", within, radius > 0),
+            ("Differs", DIFFER, radius == DIFFER),
         )
     )
     stepper = _stepper(m, name, radius, size) if radius > 0 else ""
+    asked = "" if radius == IGNORE else "is-asked"
     return (
-        f'<li style="{color_style(m)}" class="{"" if radius < 0 else "is-asked"}"><div class="ch-rulehead">{badge(m)}'
+        f'<li style="{color_style(m)}" class="{asked}"><div class="ch-rulehead">{badge(m)}'
         f'<strong>{text(name)}</strong><code title="Sub-code of the query">{text(subcode)}</code></div>'
         f'<div class="ch-row"><div class="ch-segments" role="group" aria-label="Agreement on {text(name)}">{buttons}'
         f"</div>{stepper}</div>{_weight(m, name, weight) if is_weighted else ''}</li>"

@@ -8,13 +8,12 @@ from concepthash.gallery.matches import Matches
 from concepthash.gallery.query import ConceptRule, Query
 from concepthash.gallery.selection import WHOLE, Selection
 
-from ..records import Chip, Match, MatchResult, Relaxation
+from ..records import DIFFER, IGNORE, Chip, Match, MatchResult, Relaxation
 from .explain import ExplainService
 from .photos import PhotoService, thumbnail
 
 __all__ = ["MatchService", "matches_of"]
 
-IGNORE = -1
 FEW = 5  # with fewer matches than this, looser questions are offered as well
 
 
@@ -40,7 +39,7 @@ class MatchService:
         page_size: int = 24,
         names: tuple[str, ...] = (),
     ) -> MatchResult:
-        """Return one page of neighbors of ``image``; ``agree`` has one radius per concept, -1 = ignored."""
+        """Return one page of neighbors of ``image``; ``agree`` has one radius per concept, or `IGNORE` or `DIFFER`."""
         gallery = self._photos.shown_gallery(checkpoint).gallery
         code = binarize(self._explain.code_logits(checkpoint, visitor, image))  # (K,)
         agree = agree if len(agree) == gallery.n_concepts else (IGNORE,) * gallery.n_concepts
@@ -77,7 +76,9 @@ def _rules(agree: tuple[int, ...], weights: tuple[int, ...]) -> tuple[ConceptRul
 
 
 def _rule(radius: int, weight: float) -> ConceptRule:
-    if radius < 0:
+    if radius == DIFFER:
+        return ConceptRule("differ", 0, weight)
+    if radius == IGNORE:
         return ConceptRule("ignore", 0, weight)
     return ConceptRule("within" if radius else "exact", radius, weight)
 
@@ -111,7 +112,8 @@ def _relaxations(
             bits = f"{extra} more bit" + ("s" if extra > 1 else "")
             found.append(Relaxation(f"Allow {bits}" + (" per concept" if len(asked) > 1 else ""), looser, n))
             break
-    for m in asked if len(asked) > 1 else ():
+    ruled = [m for m, radius in enumerate(agree) if radius != IGNORE]
+    for m in ruled if len(ruled) > 1 else ():
         without = tuple(IGNORE if m == i else r for i, r in enumerate(agree))
         n = _count(gallery, query, without)
         if n > n_now:

@@ -33,7 +33,12 @@ def zipped(*names: str) -> bytes:
 def settings(model_folder: Path, gallery_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     cache = tmp_path_factory.mktemp("cache")
     return Settings(
-        str(model_folder), gallery_folder, checkpoints=model_folder.parent, cache=cache, device="cpu", may_train=True
+        str(model_folder),
+        str(gallery_folder),
+        checkpoints=model_folder.parent,
+        cache=cache,
+        device="cpu",
+        may_train=True,
     )
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from explorer.link import KEYS, MAX_LENGTH, UPLOADED, is_link, link_of, missing_of, screen_of, sentence_of, session_of
 from explorer.link_fields import FIELDS, LEFT_OUT, MAX_CLASSES, TABS, Known
-from explorer.session import ANY, IGNORE, Session
+from explorer.session import ANY, DIFFER, IGNORE, Session
 from explorer.views.link import is_late
 
 IMAGES = ("a/1.jpg", "b c/ü&=?#%41+.jpg", "..", "<script>", "0")
@@ -56,7 +56,7 @@ SESSIONS = st.builds(
     head_fusion=st.sampled_from(("mean", "max", "min")),
     residual=st.integers(0, 95),
     discard=st.integers(0, 95),
-    agree=per_concept(st.integers(IGNORE, 4)),
+    agree=per_concept(st.integers(DIFFER, 4)),
     weights=per_concept(st.integers(0, 50)),
     rank=st.sampled_from(("hamming", "weighted", "none")),
     page=st.integers(0, 40),

@@ -157,6 +157,12 @@ def test_the_base_rate_counts_other_images() -> None:
     assert "all 8 other images are ranked" in matched(Match(THUMBNAIL, "wren", 3, 3.0, CHIPS), agree=-1)
 
 
+def test_what_must_differ_is_said() -> None:
+    found = Match(THUMBNAIL, "wren", 3, 3.0, CHIPS)
+    assert "2 of 8 other images (25 %) differ in" in matched(found, agree=-2)
+    assert " differs in " in matched(agree=-2)
+
+
 def test_a_map_is_clear_where_little_is_seen_and_opaque_at_its_peak() -> None:
     peaked = np.zeros((4, 6), np.float32)
     peaked[1, 4] = 1

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from concepthash.errors import CheckpointError, ConceptHashError, ConfigError, GalleryError, ImageError, QueryError
-from explorer.records import MapControls
+from explorer.records import DIFFER, IGNORE, MapControls
 from explorer.services import Services, load_services
 from explorer.services.cache import AnswerCache
 from explorer.services.explain import UNDECIDED, cosines
@@ -58,6 +58,17 @@ def test_a_bit_has_its_own_map_and_classes_on_both_sides(services: Services, fir
     assert all(center.value > 0 for center in view.on) and all(center.value < 0 for center in view.off)
     with pytest.raises(QueryError, match="bits 0 to 7"):
         services.explain.bit(MODEL, "me", first, 8)
+
+
+def test_a_concept_can_be_asked_to_differ(services: Services, first: str) -> None:
+    with_it = services.match.match(MODEL, "me", first, agree=(0, IGNORE))
+    without = services.match.match(MODEL, "me", first, agree=(DIFFER, IGNORE))
+    assert with_it.n_matching + without.n_matching == with_it.n_gallery
+    assert all(match.chips[0].distance > 0 for match in without.matches)
+    both = services.match.match(MODEL, "me", first, agree=(DIFFER, 0))
+    assert all(match.chips[0].distance > 0 and match.chips[1].distance == 0 for match in both.matches)
+    if not both.matches:
+        assert {offer.agree for offer in both.relaxations} & {(IGNORE, 0), (DIFFER, IGNORE)}
 
 
 def test_pages_of_matches_hold_every_other_image_once(services: Services, first: str) -> None:

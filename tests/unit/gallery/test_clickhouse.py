@@ -114,9 +114,9 @@ def test_what_is_written_is_found_again(server: ChdbServer, tmp_path: Path) -> N
     assert_finds_all(engine, gallery)
     rows = [41, 3, 1000, 10]
     images = engine.images(rows)
-    assert images["row"].tolist() == [41, 3, 10]
-    assert images["image_id"].tolist() == ["41.png", "3.png", "10.png"]
-    assert images["class"].tolist() == [gallery.facts[row]["class"] for row in (41, 3, 10)]
+    assert [one.row for one in images] == [41, 3, 10]
+    assert [one.image_id for one in images] == ["41.png", "3.png", "10.png"]
+    assert [one.class_name for one in images] == [gallery.facts[row]["class"] for row in (41, 3, 10)]
     np.testing.assert_array_equal(engine.code_logits(rows), gallery.logits()[[41, 3, 10]])
     assert (engine.row_of("17.png"), engine.row_of("x' OR 1=1 --")) == (17, None)
     assert ThumbnailStore(engine.provenance["thumbnail_folder"]).read(17) == b"webp of 17.png"

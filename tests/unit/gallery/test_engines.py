@@ -231,10 +231,10 @@ def test_distances_beyond_a_byte_are_counted(tmp_path: Path) -> None:
 def test_images_are_looked_up_in_the_order_asked_for(engine: DuckDBEngine) -> None:
     gallery, rows = stored(), [30, 4, 5, 78]  # 5 is no row
     found = engine.images(np.array(rows))
-    assert found["row"].tolist() == [30, 4, 78]
-    assert found["image_id"].tolist() == ["30.png", "4.png", "78.png"]
-    assert found["class"].tolist() == [gallery.facts[row // 2]["class"] for row in (30, 4, 78)]
-    assert found["width"].tolist() == [15, 2, 39]
+    assert [one.row for one in found] == [30, 4, 78]
+    assert [one.image_id for one in found] == ["30.png", "4.png", "78.png"]
+    assert [one.class_name for one in found] == [gallery.facts[row // 2]["class"] for row in (30, 4, 78)]
+    assert [one.width for one in found] == [15, 2, 39]
     np.testing.assert_array_equal(engine.code_logits(rows), gallery.logits()[[15, 2, 39]])
     assert engine.code_logits([1]).shape == (0, 64)
     assert (engine.row_of("30.png"), engine.row_of("5.png")) == (30, None)
