@@ -85,7 +85,8 @@ def _rule(radius: int, weight: float) -> ConceptRule:
 
 def matches_of(gallery: AnyGallery, found: Matches) -> tuple[Match, ...]:
     """Describe the rows that a search found."""
-    size = gallery.bits_per_concept
+    size, place = gallery.bits_per_concept, {row: i for i, row in enumerate(found.rows.tolist())}
+    described = [(place[stored.row], stored) for stored in gallery.images(found.rows)]  # a server may have lost some
     return tuple(
         Match(
             thumbnail(stored),
@@ -94,7 +95,7 @@ def matches_of(gallery: AnyGallery, found: Matches) -> tuple[Match, ...]:
             float(found.score[i]),
             tuple(Chip(m, int(d), size) for m, d in enumerate(found.concept_distances[i])),
         )
-        for i, stored in enumerate(gallery.images(found.rows))
+        for i, stored in described
     )
 
 

@@ -1,8 +1,9 @@
 """``python -m tests.benchmarks.retrieval``: ConceptHash, its ablations and other methods, trained and measured alike.
 
 Every row is trained on the same cached features of the same frozen stem, with the same network, steps, batches and
-views; only the loss differs, and what the row's name says. Finished runs are kept in ``--results`` and not repeated, so
-the command can be stopped and started again; at the end it writes the table into ``checkpoints/README.md``.
+views; only the loss differs, and what the row's name says. Minutes are those of one core at work. Finished runs are
+kept in ``--results`` and not repeated, so the command can be stopped and started again; at the end it writes the table
+into ``checkpoints/README.md``.
 """
 
 import argparse
@@ -93,12 +94,12 @@ def rows_of(run: Run, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Train and measure; one row of figures for every length of code."""
     torch.set_num_threads(1)
     data = Data(run.data, options)
-    started = time.monotonic()
+    started = time.process_time()
     if run.method == "frozen features":
         train, test = (pooled(features) for features in (data.train_features, data.test_features))
         return hashed_rows(run, data, train, test, 0.0)
     model = data.train(run, options.epochs[run.data])
-    minutes = (time.monotonic() - started) / 60
+    minutes = (time.process_time() - started) / 60
     if run.method == "trained features":
         train, test = (encode(model, features)[1] for features in (data.train_features, data.test_features))
         return hashed_rows(run, data, train, test, minutes)
@@ -202,7 +203,7 @@ def hashed_rows(run: Run, data: Data, train: np.ndarray, test: np.ndarray, minut
     mean, rows = train.mean(axis=0), []
     for bits in BITS[run.data]:
         for kind in HASHERS:
-            started = time.monotonic()
+            started = time.process_time()
             if kind == "ITQ":
                 hasher = faiss.ITQTransform(train.shape[1], bits, True)
                 hasher.itq.seed = run.seed
@@ -215,7 +216,7 @@ def hashed_rows(run: Run, data: Data, train: np.ndarray, test: np.ndarray, minut
                 gallery, data.training.labels, queries, data.testing.labels, n_concepts_of(bits)
             )
             epochs = 0 if run.method == "frozen features" else data.options.epochs[run.data]
-            spent = minutes + (time.monotonic() - started) / 60
+            spent = minutes + (time.process_time() - started) / 60
             rows.append(row(run, bits, spent, epochs, figures) | {"method": f"{kind}, {run.method}"})
     return rows
 
