@@ -14,7 +14,7 @@ from ...settings import ROOT, Settings
 from .locks import is_held
 from .run_folder import RunFolder, RunRecord
 
-__all__ = ["Command", "kill", "launch", "note_launch", "pid_of", "send_stop", "train_command"]
+__all__ = ["Command", "be_nice", "kill", "launch", "note_launch", "pid_of", "send_stop", "train_command"]
 
 NICE = 10
 HOLD_OUT = 0.2  # of the images of each class
@@ -76,7 +76,8 @@ def be_nice(pid: int) -> None:
     with suppress(OSError, AttributeError):
         os.setpriority(os.PRIO_PROCESS, pid, NICE)
     with suppress(OSError):
-        Path(f"/proc/{pid}/autogroup").write_text(str(NICE))
+        if _leads_its_session(pid):  # the session of another process is that of the server itself
+            Path(f"/proc/{pid}/autogroup").write_text(str(NICE))
 
 
 def pid_of(folder: RunFolder) -> int | None:

@@ -31,7 +31,7 @@ from explorer.services.training.names import folder_of_run, model_of_run, plain_
 from explorer.services.training.pictures import flows_of
 from explorer.services.training.report import ReportReader
 from explorer.services.training.service import TrainingService
-from explorer.services.training.worker import train_command
+from explorer.services.training.worker import be_nice, train_command
 from explorer.training_records import Plan
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="workers are looked after with POSIX locks")
@@ -375,6 +375,19 @@ def test_a_worker_killed_in_its_last_moment_is_resumed_to_its_end(
     service.resume(run)
     wait_for(lambda: state(service, run) == "done")
     assert service.open_model(run)
+
+
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="only Linux weighs sessions")
+def test_what_is_only_timed_does_not_hold_back_the_server_beside_it() -> None:
+    before = Path("/proc/self/autogroup").read_text()
+    for alone in (False, True):
+        with subprocess.Popen(["sleep", "60"], start_new_session=alone) as process:
+            be_nice(process.pid)
+            assert os.getpriority(os.PRIO_PROCESS, process.pid) >= 10
+            weight = Path(f"/proc/{process.pid}/autogroup").read_text()
+            assert weight.endswith("nice 10\n") if alone else weight == before
+            process.kill()
+    assert Path("/proc/self/autogroup").read_text() == before
 
 
 def test_others_go_first_while_a_run_trains(root: Path, service: TrainingService, archive: Path) -> None:
