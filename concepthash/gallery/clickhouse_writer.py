@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from types import TracebackType
 from uuid import uuid4
 
 import numpy as np
@@ -11,6 +10,7 @@ from ..errors import DataError, GalleryError
 from .clickhouse_batches import Counted, GalleryTables
 from .clickhouse_client import ClickHouseAddress, ClickHouseClient
 from .clickhouse_tables import SKIPPED_TYPES, image_types
+from .closing import Closing
 from .provenance import Provenance
 from .rows import NewImage, Skipped, image_rows
 from .thumbnail_store import ThumbnailStore
@@ -18,7 +18,7 @@ from .thumbnail_store import ThumbnailStore
 __all__ = ["ClickHouseWriter"]
 
 
-class ClickHouseWriter:
+class ClickHouseWriter(Closing):
     """Open or resume the gallery in the making in a database of its own; a context manager.
 
     A batch counts once its line in the table ``batches`` is there, which is written last. What a killed writer left
@@ -53,16 +53,6 @@ class ClickHouseWriter:
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> "ClickHouseWriter":
-        """Give the writer itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close the writer, whatever happened."""
-        self.close()
 
     @property
     def n_images(self) -> int:

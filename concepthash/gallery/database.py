@@ -21,6 +21,7 @@ __all__ = [
     "code_columns",
     "connect",
     "create",
+    "fetch_columns",
     "image_columns",
     "index",
     "insert",
@@ -138,6 +139,19 @@ def index(database: duckdb.DuckDBPyConnection) -> None:
 def now() -> str:
     """UTC, ISO 8601, in seconds."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def fetch_columns(result: duckdb.DuckDBPyConnection) -> dict[str, np.ndarray]:
+    """All rows of an executed SELECT as (n,) columns, those with missing values as objects, None where one is."""
+    return {name: _without_mask(column) for name, column in result.fetchnumpy().items()}
+
+
+def _without_mask(column: np.ndarray) -> np.ndarray:
+    if not isinstance(column, np.ma.MaskedArray):
+        return column
+    values = column.data.astype(object)
+    values[np.ma.getmaskarray(column)] = None
+    return values
 
 
 def read_facts(database: duckdb.DuckDBPyConnection) -> dict[str, str]:

@@ -12,7 +12,7 @@ import duckdb
 import numpy as np
 
 from ..errors import GalleryError
-from .database import connect
+from .database import connect, fetch_columns
 from .metadata import Kind
 from .sql import MACROS, Statement, duckdb_text
 from .sql_engine import SqlEngine
@@ -52,8 +52,7 @@ class DuckDBEngine(SqlEngine):
     def fetch(self, text: str, texts: Mapping[str, str] | None = None) -> dict[str, np.ndarray]:
         """Run a SELECT; see `SqlEngine.fetch`."""
         with self._cursor() as cursor:
-            found = cursor.execute(duckdb_text(text), dict(texts or {})).fetchnumpy()
-        return {name: _without_mask(column) for name, column in found.items()}
+            return fetch_columns(cursor.execute(duckdb_text(text), dict(texts or {})))
 
     def tuples(self, statement: Statement) -> list[tuple[Any, ...]]:
         """Run a SELECT of a few rows, a tuple each, without arrays, which take longer to make than to find the rows."""
@@ -109,12 +108,3 @@ class DuckDBEngine(SqlEngine):
         described = self.fetch("DESCRIBE images")
         types = dict(zip(described["column_name"].tolist(), described["column_type"].tolist(), strict=True))
         return Layout.of(self.provenance, {name: _KINDS[kind] for name, kind in types.items() if kind in _KINDS})
-
-
-def _without_mask(column: np.ndarray) -> np.ndarray:
-    """Turn DuckDB's masked arrays into arrays of objects, None where a value is missing."""
-    if not isinstance(column, np.ma.MaskedArray):
-        return column
-    values = column.data.astype(object)
-    values[np.ma.getmaskarray(column)] = None
-    return values

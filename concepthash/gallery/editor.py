@@ -4,13 +4,13 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 
 import duckdb
 import numpy as np
 
 from ..errors import GalleryError
 from .changes import change, find_rows, rows_of, sweep
+from .closing import Closing
 from .database import connect, read_facts
 from .descriptions import add_columns, describe
 from .metadata import MetadataColumn, Value
@@ -23,7 +23,7 @@ from .writing import LOCK, explain_disk_errors, lock_folder
 __all__ = ["GalleryEditor"]
 
 
-class GalleryEditor:
+class GalleryEditor(Closing):
     """Open a complete gallery to change it; a context manager.
 
     Every call is one transaction: a kill at any moment leaves the gallery as before or after it, and the next editor
@@ -61,16 +61,6 @@ class GalleryEditor:
             self.close()
             reason = str(error).strip().splitlines()[0].rstrip(".")
             raise GalleryError(f"The gallery {self.path} cannot be read ({reason}); encode it again.") from error
-
-    def __enter__(self) -> "GalleryEditor":
-        """Give the editor itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close the editor."""
-        self.close()
 
     @property
     def database(self) -> duckdb.DuckDBPyConnection:

@@ -17,7 +17,7 @@ __all__ = ["gallery_of_columns"]
 def gallery_of_columns(
     columns: Mapping[str, Any], facts: Mapping[str, str], folder: Path, skipped: Sequence[Skipped]
 ) -> Gallery:
-    """Make a gallery of the columns of its table, in order of rows.
+    """Make a gallery of the columns of its table, in order of rows, None where a value is missing.
 
     Raises
     ------
@@ -55,14 +55,9 @@ def gallery_of_columns(
         skipped=tuple(skipped),
         shows_originals=made.thumbnails == "originals",
         rows=rows,
-        columns={name: _plain(columns[name]) for name in ("split", *(c.name for c in made.metadata))},
+        columns={name: columns[name] for name in ("split", *(c.name for c in made.metadata))},
         attention_centers=_attention_centers(columns, n_concepts) if int(facts["format"]) > 2 else None,
     )
-
-
-def _plain(column: np.ndarray) -> np.ndarray:
-    """An array of objects, None where there is no value, instead of a masked one."""
-    return np.array(column.tolist(), dtype=object) if isinstance(column, np.ma.MaskedArray) else column
 
 
 def _attention_centers(columns: Mapping[str, Any], n_concepts: int) -> np.ndarray:

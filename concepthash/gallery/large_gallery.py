@@ -1,8 +1,6 @@
 """A gallery too large to be read whole: its codes in memory where they fit, all else asked of its database."""
 
 import math
-import threading
-from collections import OrderedDict
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +15,7 @@ from .gallery_columns import gallery_of_columns
 from .matches import Matches
 from .provenance import Provenance
 from .query import ConceptRule, Query
+from .recent import Recent
 from .rows import Skipped
 from .selection import Selection
 from .sql import rows_of_selection
@@ -65,9 +64,8 @@ class LargeGallery:
         self.has_codes = self._n_images * engine.layout.masks.shape[1] * 8 <= memory
         if self.has_codes:
             engine.look_up_only()
-        self._selected: OrderedDict[Selection, np.ndarray] = OrderedDict()
-        self._rows_of_ids: OrderedDict[str, int] = OrderedDict()
-        self._lock = threading.Lock()
+        self._selected: Recent[Selection, np.ndarray] = Recent(_SELECTIONS)
+        self._rows_of_ids: Recent[str, int] = Recent(_IDS)
 
     def __len__(self) -> int:
         """Count the images."""
@@ -141,15 +139,11 @@ class LargeGallery:
 
     def row_of(self, image_id: str) -> int | None:
         """Return the row of an image id, or None where the gallery lacks it."""
-        with self._lock:
-            if image_id in self._rows_of_ids:
-                return self._rows_of_ids[image_id]
-        row = self.engine.row_of(image_id)
-        with self._lock:
+        row = self._rows_of_ids.get(image_id)
+        if row is None:
+            row = self.engine.row_of(image_id)
             if row is not None:
-                self._rows_of_ids[image_id] = row
-            while len(self._rows_of_ids) > _IDS:
-                self._rows_of_ids.popitem(last=False)
+                self._rows_of_ids.keep(image_id, row)
         return row
 
     def image_path(self, row: int) -> Path | None:
@@ -174,17 +168,12 @@ class LargeGallery:
 
     def _positions(self, selection: Selection) -> np.ndarray:
         """Ascending positions (n,) of a part; the database is asked once for the parts that are asked for again."""
-        with self._lock:
-            known = self._selected.get(selection)
+        known = self._selected.get(selection)
         if known is None:
             statement = rows_of_selection(self._whole(selection), self.engine.layout)
             rows = self.engine.fetch(statement.text, statement.texts)["row"].astype(np.int64)
             known = _places(self._index[1], rows)
-        with self._lock:
-            self._selected[selection] = known
-            self._selected.move_to_end(selection)
-            while len(self._selected) > _SELECTIONS:
-                self._selected.popitem(last=False)
+        self._selected.keep(selection, known)
         return known
 
     @cached_property

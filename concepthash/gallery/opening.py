@@ -4,13 +4,12 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
 from ..errors import GalleryError
 from .clickhouse import open_clickhouse
-from .database import connect
+from .database import connect, fetch_columns
 from .duckdb_engine import DuckDBEngine
 from .gallery import Gallery
 from .gallery_columns import gallery_of_columns
@@ -82,7 +81,7 @@ def open_gallery(path: str | Path, *, fingerprint: str | None = None) -> Gallery
         folder = _existing_folder(Path(path).expanduser().resolve())
         with connect(folder / DATABASE, read_only=True) as database:
             provenance = _provenance(database, folder)
-            columns: dict[str, Any] = database.execute('SELECT * FROM images ORDER BY "row"').fetchnumpy()
+            columns = fetch_columns(database.execute('SELECT * FROM images ORDER BY "row"'))
             skipped = [Skipped(*row) for row in database.execute("SELECT path, reason FROM skipped").fetchall()]
             gallery = gallery_of_columns(columns, provenance, folder, skipped)
         check_checkpoint(gallery, fingerprint)

@@ -1,9 +1,7 @@
 """Search by SQL, whatever database answers: pages, counts, facets and rows of a gallery too large for memory."""
 
-import threading
 import time
 from abc import ABC, abstractmethod
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -13,6 +11,7 @@ import numpy as np
 from ..codes import concept_distances
 from .matches import Matches
 from .query import ConceptRule, Query
+from .recent import Recent
 from .sql import Statement, count_statement, facet_statement, page_statement, rows_statement
 from .sql_layout import Layout
 
@@ -69,8 +68,7 @@ class SqlEngine(ABC):
 
     def __init__(self, lifetime_s: float) -> None:
         self._lifetime_s = lifetime_s
-        self._counts: OrderedDict[Query, tuple[float, tuple[int, int, int]]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._counts: Recent[Query, tuple[float, tuple[int, int, int]]] = Recent(_REMEMBERED)
 
     @abstractmethod
     def fetch(self, text: str, texts: Mapping[str, str] | None = None) -> dict[str, np.ndarray]:
@@ -134,8 +132,9 @@ class SqlEngine(ABC):
 
     def code_logits(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """(n, K) float32 in the order of ``rows``; rows that the gallery lacks are left out."""
-        logits = self._rows(("row", "code_logits"), rows)["code_logits"]
-        return np.array([*logits], dtype=np.float32).reshape(-1, self.layout.n_bits)
+        found = dict(self.tuples(rows_statement(("row", "code_logits"), rows)))
+        logits = [found[row] for row in map(int, rows) if row in found]
+        return np.array(logits, dtype=np.float32).reshape(-1, self.layout.n_bits)
 
     def row_of(self, image_id: str) -> int | None:
         """Return the row of an image id, or None where the gallery lacks it."""
@@ -147,30 +146,18 @@ class SqlEngine(ABC):
 
     def forget(self) -> None:
         """Forget all counts, since the gallery has changed."""
-        with self._lock:
-            self._counts.clear()
-
-    def _rows(self, columns: Sequence[str], rows: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:
-        found = self._run(rows_statement(columns, rows))
-        place = {row: i for i, row in enumerate(found["row"].tolist())}
-        order = [place[row] for row in map(int, rows) if row in place]
-        return {name: np.asarray(column, dtype=column.dtype)[order] for name, column in found.items()}
+        self._counts.clear()
 
     def _run(self, statement: Statement) -> dict[str, np.ndarray]:
         return self.fetch(statement.text, statement.texts)
 
     def _count(self, query: Query) -> tuple[int, int, int]:
         key, now = _counted(query), time.monotonic()
-        with self._lock:
-            known = self._counts.get(key)
+        known = self._counts.get(key)
         if known is None or now - known[0] > self._lifetime_s:
             found = self._run(count_statement(query, self.layout))
             known = now, (int(found["#matching"][0]), int(found["#filtered"][0]), int(found["#agreeing"][0]))
-        with self._lock:
-            self._counts[key] = known
-            self._counts.move_to_end(key)
-            while len(self._counts) > _REMEMBERED:
-                self._counts.popitem(last=False)
+        self._counts.keep(key, known)
         return known[1]
 
 

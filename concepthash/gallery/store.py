@@ -3,13 +3,13 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 
 import duckdb
 import numpy as np
 
 from ..errors import DataError, GalleryError
 from .changes import change, sweep
+from .closing import Closing
 from .database import Provenance, connect, create, index, read_facts, set_facts
 from .partial import PartialFolder
 from .rows import NewImage, Skipped
@@ -20,7 +20,7 @@ __all__ = ["GalleryWriter"]
 _WORDS = {"images": "list of images", "part": "number of processes or parts"}
 
 
-class GalleryWriter:
+class GalleryWriter(Closing):
     """Open or resume the gallery in the making at ``OUT.partial``; a context manager.
 
     Every `append` is one transaction: after a kill at any moment the next writer goes on behind the last one.
@@ -53,16 +53,6 @@ class GalleryWriter:
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> "GalleryWriter":
-        """Give the writer itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close the writer, whatever happened."""
-        self.close()
 
     @property
     def n_images(self) -> int:

@@ -215,10 +215,12 @@ def _search_like(gallery: AnyGallery, search: str, selection: Selection, offset:
 
 def _found_page(gallery: AnyGallery, search: str, selection: Selection, page: int, page_size: int) -> ThumbnailPage:
     """Return a page of a large gallery's part, from its database."""
-    n_found = _search_like(gallery, search, selection, 0, 0).n_matching
-    page, n_pages = _page_of(page, page_size, n_found)
-    rows = _search_like(gallery, search, selection, page * page_size, page_size).rows
-    return ThumbnailPage(thumbnails(gallery, rows), page, n_pages, n_found, search)
+    asked = max(page, 0)
+    found = _search_like(gallery, search, selection, asked * page_size, page_size)
+    page, n_pages = _page_of(page, page_size, found.n_matching)
+    if page != asked:
+        found = _search_like(gallery, search, selection, page * page_size, page_size)
+    return ThumbnailPage(thumbnails(gallery, found.rows), page, n_pages, found.n_matching, search)
 
 
 def _page_of(page: int, page_size: int, n: int) -> tuple[int, int]:
