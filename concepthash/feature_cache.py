@@ -106,7 +106,8 @@ def cached_features(
             on_progress(begin + 1, len(rows))
     wait()
     file.touch()  # so that `_make_room` knows that it is in use
-    return np.asarray(np.load(file, mmap_mode="c"))
+    mapped: np.memmap = np.load(file, mmap_mode="c")
+    return mapped
 
 
 class _Images(Dataset[np.ndarray]):

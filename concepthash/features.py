@@ -1,6 +1,5 @@
 """What training reads: stem features of views of images, from a file or computed as they are needed."""
 
-import math
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing import get_context
@@ -54,16 +53,19 @@ class CachedFeatures:
 
     def read(self, rows: np.ndarray, views: np.ndarray) -> Tensor:
         """See `Features.read`."""
-        return torch.from_numpy(np.stack([self._image(row, view) for row, view in zip(rows, views, strict=True)]))
-
-    def _image(self, row: int, view: int) -> np.ndarray:
+        places = list(zip(rows.tolist(), views.tolist(), strict=True))
         if isinstance(self.array, np.memmap) and self.array.filename:
-            shape = self.array.shape[2:]
-            n = math.prod(shape)
-            offset = self.array.offset + (int(row) * self.n_views + int(view)) * n * self.array.itemsize
             with suppress(FileNotFoundError):  # another run has made room, and what is mapped stays
-                return np.fromfile(self.array.filename, self.array.dtype, n, offset=offset).reshape(shape)
-        return self.array[row, view]
+                return torch.from_numpy(self._from_file(self.array, places))
+        return torch.from_numpy(np.stack([self.array[place] for place in places]))
+
+    def _from_file(self, array: np.memmap, places: list[tuple[int, int]]) -> np.ndarray:
+        images = np.empty((len(places), *array.shape[2:]), array.dtype)
+        with open(str(array.filename), "rb", buffering=0) as file:
+            for image, (row, view) in zip(images, places, strict=True):
+                file.seek(array.offset + (row * self.n_views + view) * image.nbytes)
+                file.readinto(image)
+        return images
 
 
 class LiveFeatures:

@@ -53,7 +53,8 @@ def new_features(folder: Path) -> np.ndarray:
 
 def mapped(folder: Path) -> np.ndarray:
     """Map what `new_features` made."""
-    return np.asarray(np.load(folder / "features.npy", mmap_mode="c"))
+    features: np.memmap = np.load(folder / "features.npy", mmap_mode="c")
+    return features
 
 
 class Ours:

@@ -175,6 +175,7 @@ def test_cached_features_are_those_of_the_stem_and_survive_a_kill(
     whole = training_features(*arguments, tmp_path / "other")
     assert isinstance(resumed, CachedFeatures)
     assert isinstance(whole, CachedFeatures)
+    assert isinstance(resumed.array, np.memmap)  # so that images are read from it, and its pages do not fill memory
     assert resumed.array.shape == (30, 2, 1280, 3, 4)
     np.testing.assert_array_equal(resumed.array, whole.array)
     stem = StemFeatures(*arguments[:2])
