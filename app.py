@@ -1,60 +1,95 @@
 """ConceptHash Explorer: ``python app.py [--checkpoint NAME|DIR] [--gallery DIR]``."""
 
-import errno
 import json
 import logging
+import os
 import platform
-import socket
+import signal
 import sys
 import time
 from importlib import metadata
 from typing import Any
 
+from explorer.closing import close_page, leave, wait_for_the_end
+from explorer.doorway import Doorway
 from explorer.settings import Settings, read_settings
+
+NO_TELEMETRY = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Start the app; 0 when it ends as asked, 2 with one sentence on standard error when it cannot start."""
     settings = read_settings(arguments)
+    os.environ |= NO_TELEMETRY | {"GRADIO_TEMP_DIR": str(settings.uploads)}
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service manager ends it as Ctrl-C does
     from concepthash.errors import ConceptHashError
 
     try:
         if settings.is_check:
             return check(settings)
-        check_port(settings)
         serve(settings)
     except ConceptHashError as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        return 0
+        leave()
     return 0
 
 
 def serve(settings: Settings) -> None:
-    """Load everything, then answer visitors until the process is stopped."""
-    from starlette.middleware import Middleware
+    """Tell visitors to wait while everything is loaded, then answer them until the process is asked to stop."""
+    with Doorway(settings.host, settings.port) as doorway:
+        doorway.doing = "Loading the model and its gallery"
+        from explorer.services import load_services
 
-    from explorer.long_links import ShortenLongLinks
-    from explorer.services import load_services
-    from explorer.ui import build_page, build_theme
+        services = load_services(settings)
+        doorway.doing = "Building the page"
+        from explorer.ui import build_page, build_theme
 
-    services = load_services(settings)
-    build_page(services).queue(max_size=200).launch(
+        sweep(services)
+        page = build_page(services).queue(max_size=settings.queue_size)
+        page.space_id = None  # where a Space is opened directly, Gradio would fetch a bar for the top from other sites
+        theme, options = build_theme(), _options(services, page)
+    page.launch(
         server_name=settings.host,
         server_port=settings.port,
-        theme=build_theme(),
+        root_path=settings.root_path,
+        theme=theme,
         css_paths=settings.styles,
+        head_paths=[settings.assets / "head.html"],
         footer_links=[],
         max_file_size=settings.max_request_bytes,
         allowed_paths=[],
         ssr_mode=False,
         share=False,
         enable_monitoring=False,
-        app_kwargs={"middleware": [Middleware(ShortenLongLinks)]},
+        mcp_server=True,
+        app_kwargs=options,
         show_error=False,
+        prevent_thread_lock=True,
     )
+    wait_for_the_end()
+    close_page(page)
+    services.training.close()
+    leave()
+
+
+def sweep(services: Any) -> None:
+    """Delete what visitors of an earlier server uploaded, and from now on what they sent an hour ago."""
+    from explorer.services.sweeper import delete_older, start_sweeping
+
+    uploads, seconds = services.settings.uploads, services.settings.upload_seconds
+    delete_older(uploads, 0)
+    start_sweeping(services.photos.sweep, services.explain.sweep, lambda: delete_older(uploads, seconds))
+
+
+def _options(services: Any, page: Any) -> dict[str, Any]:
+    from explorer.health import HealthRoute
+    from explorer.layers import layers
+
+    health = HealthRoute(services.health.look, page)
+    return {"middleware": layers(services.settings, page), "routes": [health.route]}
 
 
 def check(settings: Settings) -> int:
@@ -107,24 +142,6 @@ def versions() -> dict[str, str]:
 
             found[name] = getattr(concepthash, "__version__", "unknown") if name == "concepthash" else "missing"
     return found
-
-
-def check_port(settings: Settings) -> None:
-    """Refuse a host or port that cannot be listened on, before seconds are spent on loading."""
-    from concepthash.errors import ConfigError
-
-    try:
-        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
-        family, kind, protocol, _, address = found[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        taken = error.errno == errno.EADDRINUSE
-        reason = "is in use" if taken else f"cannot be listened on ({error.strerror or error})"
-        raise ConfigError(
-            f"Port {settings.port} on {settings.host} {reason}; choose another one with --port or --host."
-        ) from error
 
 
 if __name__ == "__main__":

@@ -14,6 +14,22 @@ const save = (file, name) => {
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 };
 
+const address = new URL('.', document.baseURI).href.replace(/\/$/, '');
+const nameServer = () => element.querySelectorAll('[data-server]').forEach((node) => {
+  node.textContent = node.dataset.server.replaceAll('https://this-server', address);
+});
+const copyCode = async (button, code) => {
+  const words = button.textContent;
+  try {
+    await navigator.clipboard.writeText(code.textContent);
+    button.textContent = 'Copied';
+  } catch (error) { /* a frame may not be allowed to: the keys still are */
+    getSelection().selectAllChildren(code);
+    button.textContent = 'Press Ctrl+C';
+  }
+  setTimeout(() => { button.textContent = words; }, 2500);
+};
+
 element.addEventListener('click', (event) => {
   const node = event.target.closest('button');
   if (!node || !element.contains(node) || node.disabled) return;
@@ -23,6 +39,8 @@ element.addEventListener('click', (event) => {
   } else if (node.dataset.download) {
     const names = JSON.stringify({ names: node.dataset.names.split('\n') }, null, 1);
     save(new Blob([names + '\n'], { type: 'application/json' }), node.dataset.download);
+  } else if ('copyCode' in node.dataset) {
+    copyCode(node, node.closest('.ch-codeblock').querySelector('code'));
   } else if (node.dataset.theme) {
     document.body.classList.toggle('dark');
   } else if (node.dataset.do) {
@@ -73,6 +91,7 @@ element.addEventListener('toggle', (event) => {
 
 /* New content may have closed what was open, or kept what was typed although it was refused. */
 watch('value', () => {
+  nameServer();
   element.querySelectorAll('input[data-variable][data-do]').forEach((node) => {
     root.style.setProperty(node.dataset.variable, node.value / 100);
   });

@@ -1,8 +1,9 @@
 """A loaded model behind a lock: RGB images in, code logits and concept maps out, numpy at the border."""
 
+import functools
 import threading
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -14,10 +15,32 @@ from .checkpoint import Checkpoint, load_model
 from .config import BackboneConfig
 from .data.transforms import resize_for_model
 from .devices import join
-from .errors import ConfigError
+from .errors import ConfigError, DeviceError
 from .model import ConceptHashOutput
 
 __all__ = ["EncodedImages", "Encoder", "ImageExplanation", "normalize_images"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _told_when_full(work: F) -> F:
+    """Let a method say in a sentence that its device's memory is full, and leave the memory free for the next call."""
+
+    @functools.wraps(work)
+    def attempt(encoder: "Encoder", *args: Any, **kwargs: Any) -> Any:
+        try:
+            return work(encoder, *args, **kwargs)
+        except torch.OutOfMemoryError as error:
+            full = DeviceError(
+                f"The device {encoder.device} has no memory left for this; try again when less is going on, "
+                "or start with --device cpu."
+            )
+            full.__cause__ = error.with_traceback(None)  # whose frames hold the tensors
+        if encoder.device.type == "cuda":
+            torch.cuda.empty_cache()
+        raise full
+
+    return attempt  # type: ignore[return-value]
 
 
 class EncodedImages(NamedTuple):
@@ -83,6 +106,7 @@ class Encoder:
         """Rows and columns (h, w) of concept maps."""
         return self._model.grid_size
 
+    @_told_when_full
     def code_logits(self, images: Sequence[np.ndarray]) -> np.ndarray:
         """Code logits of RGB uint8 images (H, W, 3) of any sizes: (n, K) float32."""
         if not images:
@@ -91,6 +115,7 @@ class Encoder:
         with self._lock, torch.inference_mode():
             return self._forward(batch).code_logits.cpu().numpy()
 
+    @_told_when_full
     def encode(self, images: Sequence[np.ndarray]) -> EncodedImages:
         """Code logits and attention centers of the same, from one pass; the centers are those of the rollout."""
         if not images:
@@ -113,6 +138,7 @@ class Encoder:
         logits, maps = self.explain_batch([image], settings)
         return ImageExplanation(logits[0], maps[0])
 
+    @_told_when_full
     def explain_batch(
         self, images: Sequence[np.ndarray], settings: MapSettings = MapSettings()
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -129,6 +155,7 @@ class Encoder:
                     maps, logits = concept_maps(output, self._model, settings), output.code_logits
         return logits.float().cpu().numpy(), maps.float().cpu().numpy()
 
+    @_told_when_full
     def bit_map(self, image: np.ndarray, bit: int) -> np.ndarray:
         """Gradient-weighted attention of bit ``bit`` (0-based): (h, w) float32, sums to 1.
 

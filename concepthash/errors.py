@@ -8,6 +8,7 @@
     ├── ImageError       (ValueError)   an image that cannot be read
     ├── DataError        (ValueError)   a data set folder that holds nothing usable
     ├── GalleryError     (ValueError)   a gallery that is missing, unfinished or made by another model
+    ├── DeviceError      (RuntimeError) a device that has no memory left
     └── QueryError       (ValueError)   a question that has no meaning for this model or gallery
 """
 
@@ -16,6 +17,7 @@ __all__ = [
     "ConceptHashError",
     "ConfigError",
     "DataError",
+    "DeviceError",
     "GalleryError",
     "ImageError",
     "QueryError",
@@ -44,6 +46,10 @@ class DataError(ConceptHashError, ValueError):
 
 class GalleryError(ConceptHashError, ValueError):
     """A gallery that is missing, unfinished or made by another model."""
+
+
+class DeviceError(ConceptHashError, RuntimeError):
+    """A device that has no memory left."""
 
 
 class QueryError(ConceptHashError, ValueError):

@@ -31,6 +31,7 @@ class Known:
     n_blocks: int
     classes: tuple[str, ...]
     families: tuple[str, ...]
+    values: tuple[str, ...]  # of other columns, such as split=test
     centers: tuple[str, ...]  # the classes that the model itself knows
 
     @property
@@ -131,7 +132,12 @@ def _are_classes(values: tuple[str, ...], known: Known) -> bool:
     return len(set(values)) == len(values) <= MAX_CLASSES
 
 
+def _are_of_different_columns(values: tuple[str, ...], known: Known) -> bool:
+    return len({value.partition("=")[0] for value in values}) == len(values)
+
+
 _CLASS = _named("", "", lambda known: known.classes)
+_VALUE = _named("", "", lambda known: known.values)
 
 # In the order of a link. The search of the strip is the one text of a visitor in here: short, and never more than text.
 FIELDS: dict[str, Field] = {
@@ -163,6 +169,7 @@ FIELDS: dict[str, Field] = {
         _is_one_per_concept,
         lambda pattern, known: pattern.replace(ANY, EITHER) or OPEN,
     ),
+    "where": _several("wh", "the chosen values", _VALUE.read, _are_of_different_columns, _VALUE.write),
     "browse": Field("q", "the search", _plain, lambda text, known: _checked(text, 0 < len(text) <= MAX_SEARCH)),
     "browse_page": _count("n", "the page of the strip", lambda known: known.n_images),
     "view": _choice("vw", "the view", "cells", "scatter", "dictionary"),

@@ -5,6 +5,8 @@ from typing import Literal
 
 import numpy as np
 
+from .facet_records import Facet
+
 __all__ = [
     "BitCell",
     "BitView",
@@ -47,6 +49,7 @@ class ModelInfo:
     foreign_gallery: str = ""  # why the visitor's own gallery is not used with this model
     class_names: tuple[str, ...] = ()
     family_names: tuple[str, ...] = ()
+    facet_values: tuple[tuple[str, tuple[str, ...]], ...] = ()  # other columns with few values, and these
     n_sample: int = 0  # images that sub-codes are counted among, where that is not all of the gallery
 
     @property
@@ -200,3 +203,4 @@ class MatchResult:
     n_pages: int
     subcodes: tuple[str, ...]
     relaxations: tuple[Relaxation, ...] = field(default=())
+    facets: tuple[Facet, ...] = ()  # class, family, then other columns

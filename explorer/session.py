@@ -11,6 +11,7 @@ DIFFER = -2  # and of one that must not
 ANY = "."  # a bit in `Session.patterns` that may be either
 GALLERY_PREFIX = "gallery:"
 UPLOAD_PREFIX = "upload:"
+WHERE = "where:"  # before the name of a column in what `Session.widened` takes away
 
 
 def gallery_image(image_id: str) -> str:
@@ -28,9 +29,10 @@ class Session:
     """One visitor's selection; only str, int and tuple fields, so it is hashable and can become a link.
 
     ``agree`` holds one number per concept: `IGNORE`, `DIFFER`, or the most bits that may differ (0 = same sub-code).
-    ``weights`` are tenths, ``residual`` and ``discard`` percent. ``classes``, ``family`` and ``patterns`` say which
-    part of the gallery is looked at, on every tab; ``patterns`` has one text per concept, of the bits ``0`` and ``1``
-    that an image must have and `ANY` for all others. An empty tuple means "as the model's default".
+    ``weights`` are tenths, ``residual`` and ``discard`` percent. ``classes``, ``family``, ``patterns`` and ``where``
+    say which part of the gallery is looked at, on every tab; ``patterns`` has one text per concept, of the bits ``0``
+    and ``1`` that an image must have and `ANY` for all others; ``where`` has texts such as ``split=test``. An empty
+    tuple means "as the model's default".
     """
 
     checkpoint: str = ""
@@ -53,6 +55,7 @@ class Session:
     classes: tuple[str, ...] = ()
     family: str = ""
     patterns: tuple[str, ...] = ()
+    where: tuple[str, ...] = ()
     browse: str = ""
     browse_page: int = 0
     # Sub-codes
@@ -72,7 +75,7 @@ class Session:
 
     def replace(self, **changes: Any) -> "Session":
         """Return a copy with ``changes``; a new question or another part always starts on its first page."""
-        shows_other_part = {"classes", "family", "patterns", "checkpoint"} & set(changes)
+        shows_other_part = {"classes", "family", "patterns", "where", "checkpoint"} & set(changes)
         if shows_other_part or {"image", "agree", "weights", "rank"} & set(changes):
             changes.setdefault("page", 0)
         if shows_other_part or "browse" in changes:
@@ -84,10 +87,12 @@ class Session:
     @property
     def part(self) -> dict[str, Any]:
         """The conditions of the part of the gallery that is looked at, as services and render take them."""
-        return {"classes": self.classes, "family": self.family, "patterns": self.patterns}
+        return {"classes": self.classes, "family": self.family, "patterns": self.patterns, "where": self.where}
 
     def widened(self, field: str, concept: int = -1) -> "Session":
-        """Take one condition away: ``classes``, ``family``, or the pattern of a concept."""
+        """Take one condition away: ``classes``, ``family``, the pattern of a concept, or a column in ``where``."""
+        if field.startswith(WHERE):
+            return self.with_value(field.removeprefix(WHERE), "")
         if field == "patterns" and 0 <= concept < len(self.patterns):
             patterns = tuple("" if m == concept else pattern for m, pattern in enumerate(self.patterns))
             return self.replace(patterns=patterns if any(patterns) else ())
@@ -137,13 +142,18 @@ class Session:
 
     def whole_gallery(self) -> "Session":
         """Look at all images again; what is typed in the strip's search stays."""
-        return self.replace(classes=(), family="", patterns=())
+        return self.replace(classes=(), family="", patterns=(), where=())
 
     def with_pattern(self, concept: int, n_concepts: int, pattern: str) -> "Session":
         """Look only at images with ``pattern`` in ``concept``; the same pattern a second time takes it back."""
         now = self.patterns[concept] if len(self.patterns) == n_concepts else ""
         patterns = _with_item(self.patterns, concept, n_concepts, "" if now == pattern else pattern, "")
         return self.replace(patterns=patterns if any(patterns) else ())
+
+    def with_value(self, column: str, value: str) -> "Session":
+        """Look only at images with a value in one of the other columns; with any one again for an empty text."""
+        rest = tuple(text for text in self.where if text.partition("=")[0] != column)
+        return self.replace(where=(*rest, f"{column}={value}") if value else rest)
 
     def with_flip(self, bit: int) -> "Session":
         """Turn over one bit of the image in hand; a second time turns it back."""

@@ -4,15 +4,19 @@ from typing import Any
 
 import gradio as gr
 
+from .api import Api
+from .doors import open_doors
 from .render.page import gallery_notice, header, status_line, theme_switch
 from .services import Services
 from .session import Session
+from .shared_configs import share_configs
 from .views.centers import centers_tab
 from .views.explain import explain_tab
 from .views.guard import guarded, in_place, unchanged
 from .views.link import LinkBar, is_late, link_bar, link_panel
 from .views.match import match_tab
 from .views.query import query_panel
+from .views.server import server_line
 from .views.subcodes import subcodes_tab
 from .views.surface import SHOWS, WRITES, surface
 from .views.train import train_tab
@@ -27,6 +31,7 @@ MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Liberation Mono"
 
 def build_page(services: Services) -> gr.Blocks:
     """Put the page together; nothing is computed until somebody opens it."""
+    api = Api(lambda: services)
     gr.set_static_paths(services.galleries.thumbnail_folders())
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as page:
         session = gr.State(new_session(services, services.default_model))
@@ -35,13 +40,13 @@ def build_page(services: Services) -> gr.Blocks:
         query_panel(page, services, session)
         with gr.Tabs(selected="explain", elem_id="ch-tabs") as tabs:
             with gr.Tab("Explain", id="explain") as explain:
-                explain_tab(page, services, session, tabs)
+                explain_tab(page, api, session, tabs)
             with gr.Tab("Match", id="match") as match:
-                match_tab(page, services, session, tabs)
+                match_tab(page, api, session, tabs)
             with gr.Tab("Sub-codes", id="subcodes") as subcodes:
-                subcodes_tab(page, services, session, tabs)
+                subcodes_tab(page, api, session, tabs)
             with gr.Tab("Centers", id="centers") as centers:
-                centers_tab(page, services, session, tabs)
+                centers_tab(page, api, session, tabs)
             opened = [(explain, "explain"), (match, "match"), (subcodes, "subcodes"), (centers, "centers")]
             if services.settings.may_train:
                 with gr.Tab("Train", id="train") as train:
@@ -50,6 +55,9 @@ def build_page(services: Services) -> gr.Blocks:
         for tab, name in opened:
             _remember_tab(tab, name, session, link)
         link_panel(page, services, session, tabs, link)
+        server_line()
+        open_doors(page, api, services.gate)
+    share_configs(page)
     return page
 
 

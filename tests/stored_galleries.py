@@ -1,7 +1,7 @@
 """Small galleries in databases, and what a naive loop finds in them."""
 
 import operator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from concepthash.gallery import NewImage, Provenance, Query
 from concepthash.gallery.clickhouse_client import ClickHouseClient
 from concepthash.gallery.clickhouse_tables import create_statements, image_types
 from concepthash.gallery.database import connect, create, image_columns, insert
+from concepthash.gallery.facets import Facets
 from concepthash.gallery.matches import Matches
 from concepthash.gallery.metadata import MetadataColumn, Value
 from concepthash.gallery.rows import image_rows
@@ -107,6 +108,21 @@ def naive_search(gallery: StoredGallery, query: Query) -> Found:
         if agrees:
             found.append((score, row, sum(near), near))
     return sorted(found), len(found), n_filtered, n_agreeing
+
+
+def naive_facets(gallery: StoredGallery, query: Query) -> Facets:
+    """Each column's values counted by a search of its own, without the filters on that column."""
+    facts = dict(zip(gallery.rows, gallery.facts, strict=True))
+    values = {name: {fact[name] for fact in gallery.facts} - {None} for name in ("split", "note", "n_eggs")}
+    counts = {}
+    for column in ("class", "family", *(name for name, found in values.items() if 1 < len(found) <= 24)):
+        selection = query.selection
+        others = tuple(c for c in selection.conditions if (c.column, c.comparison) != (column, "="))
+        own = {"class": {"classes": ()}, "family": {"family": ""}}.get(column, {})
+        asked = replace(query, selection=replace(selection, conditions=others, **own))
+        found = [facts[row][column] for _, row, _, _ in naive_search(gallery, asked)[0]]
+        counts[column] = {value: found.count(value) for value in found if value is not None}
+    return Facets(counts.pop("class"), counts.pop("family"), counts)
 
 
 def assert_same(matches: Matches, expected: Found, query: Query) -> None:

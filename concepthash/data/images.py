@@ -63,13 +63,15 @@ _NAME_LENGTH = 60
 _warning_filters = threading.Lock()  # the filters belong to the whole process
 
 
-def read_image(source: str | Path | bytes | BinaryIO) -> np.ndarray:
+def read_image(source: str | Path | bytes | BinaryIO, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Read an image file as upright RGB.
 
     Parameters
     ----------
     source
         A path, the file's bytes, or a binary stream, which is read from its start and left open.
+    max_pixels
+        Larger images are refused; no more than `MAX_PIXELS`.
 
     Returns
     -------
@@ -80,7 +82,7 @@ def read_image(source: str | Path | bytes | BinaryIO) -> np.ndarray:
     Raises
     ------
     ImageError
-        If the source is missing, a folder, empty, no image, damaged, cut short, or has more than `MAX_PIXELS` pixels
+        If the source is missing, a folder, empty, no image, damaged, cut short, or has more than ``max_pixels`` pixels
         (which is found out before decoding).
 
     Examples
@@ -89,12 +91,12 @@ def read_image(source: str | Path | bytes | BinaryIO) -> np.ndarray:
     [[[0, 0, 0], [255, 255, 255]]]
     """
     if isinstance(source, bytes):
-        return _read_stream(io.BytesIO(source), "The image")
+        return _read_stream(io.BytesIO(source), "The image", max_pixels)
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
         with _open_file(path) as stream:
-            return _read_stream(stream, quoted_name(path))
-    return _read_stream(source, "The image")
+            return _read_stream(stream, quoted_name(path), max_pixels)
+    return _read_stream(source, "The image", max_pixels)
 
 
 def to_rgb(image: Image.Image) -> np.ndarray:
@@ -164,12 +166,12 @@ def _open_file(path: Path) -> BinaryIO:
     raise ImageError(f"{name} is a device or pipe, not an image; choose a file.")
 
 
-def _read_stream(stream: BinaryIO, name: str) -> np.ndarray:
+def _read_stream(stream: BinaryIO, name: str, max_pixels: int) -> np.ndarray:
     if not stream.seekable():
         stream = io.BytesIO(stream.read())
     if stream.seek(0, os.SEEK_END) == 0:
         raise ImageError(f"{name} is empty (0 bytes); copy or download it again.")
-    return _to_rgb(_identify(stream, name), name)
+    return _to_rgb(_identify(stream, name), name, min(max_pixels, MAX_PIXELS))
 
 
 def _identify(stream: BinaryIO, name: str) -> Image.Image:
@@ -189,10 +191,10 @@ def _identify(stream: BinaryIO, name: str) -> Image.Image:
         raise ImageError(f"{name} is damaged from its start; copy or download it again.") from error
 
 
-def _to_rgb(image: Image.Image, name: str) -> np.ndarray:
+def _to_rgb(image: Image.Image, name: str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise _too_many_pixels(name, f" ({width} x {height})")
+    if width * height > max_pixels:
+        raise _too_many_pixels(name, f" ({width} x {height})", max_pixels)
     try:
         with _quiet_pillow() if image.format == "TIFF" else nullcontext():  # which looks at its metadata only now
             image.load()
@@ -210,10 +212,8 @@ def _to_rgb(image: Image.Image, name: str) -> np.ndarray:
         raise ImageError(f"{name} has the color mode {image.mode}; save it as an RGB JPEG or PNG.") from error
 
 
-def _too_many_pixels(name: str, size: str) -> ImageError:
-    return ImageError(
-        f"{name} has too many pixels{size}; make it smaller, at most {MAX_PIXELS // 10**6} million pixels."
-    )
+def _too_many_pixels(name: str, size: str, most: int = MAX_PIXELS) -> ImageError:
+    return ImageError(f"{name} has too many pixels{size}; make it smaller, at most {most / 1e6:.3g} million pixels.")
 
 
 def _turned_upright(image: Image.Image) -> Image.Image:

@@ -1,6 +1,7 @@
 """One pass over packed codes, in blocks that stay in the processor's cache, for the best that satisfy a query."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 
@@ -62,14 +63,25 @@ class BlockScan:
         if not self._checks and not (self._size and self._criteria.bounds):
             return self._count(slice(None), None), self._at(np.arange(min(self._total, self._size)))
         n_agreeing = 0
-        for start in range(0, self._total, self._block_rows or 1):
+        for block in self._blocks():
             if self._bound is not None and self._is_plain:
-                self._race(start, *self._bound)
+                self._race(block.start, *self._bound)
                 n_agreeing = self._count(slice(None), None)
                 break
-            n_agreeing += self._read(slice(start, min(start + self._block_rows, self._total)))
+            n_agreeing += self._read(block)
         self._prune()
         return n_agreeing, self._positions
+
+    def agreeing(self) -> np.ndarray | slice:
+        """Return the (n,) int64 positions of all that satisfy the rules, ascending; a slice for all codes."""
+        if not self._checks:
+            return slice(None) if self._rows is None else self._rows
+        found = [(block.start, self._agreeing(self._differ(block))) for block in self._blocks()]
+        return np.concatenate([_NOWHERE, *(self._at(start + places) for start, places in found if places is not None)])
+
+    def _blocks(self) -> list[slice]:
+        ends = range(0, self._total + self._block_rows, self._block_rows or 1)
+        return [slice(start, min(end, self._total)) for start, end in pairwise(ends)]
 
     def _at(self, places: np.ndarray) -> np.ndarray:
         """(n,) positions of the codes that are looked at first, second and so on."""
@@ -84,13 +96,7 @@ class BlockScan:
 
     def _read(self, block: slice) -> int:
         """Look at one block, and count the codes in it that satisfy the rules."""
-        differing = self._differing[:, : block.stop - block.start]
-        for column, bits, out in zip(self._words.T, self._criteria.code, differing, strict=True):
-            if self._rows is None:
-                np.bitwise_xor(column[block], bits, out=out)
-            else:
-                np.take(column, self._rows[block], out=out, mode="clip")  # the other modes copy twice
-                np.bitwise_xor(out, bits, out=out)
+        differing = self._differ(block)
         agreeing = self._agreeing(differing)
         if agreeing is not None:
             differing = differing.take(agreeing, axis=1)
@@ -99,6 +105,15 @@ class BlockScan:
             places = near if agreeing is None else agreeing[near]
             self._add(differing.take(near, axis=1), self._at(block.start + places))
         return self._count(block, agreeing)
+
+    def _differ(self, block: slice) -> np.ndarray:
+        """(W, n) uint64, bits of the codes of a block that differ; the next call overwrites them."""
+        differing = self._differing[:, : block.stop - block.start]
+        for column, bits, out in zip(self._words.T, self._criteria.code, differing, strict=True):
+            # the other modes copy twice
+            codes = column[block] if self._rows is None else column.take(self._rows[block], out=out, mode="clip")
+            np.bitwise_xor(codes, bits, out=out)
+        return differing
 
     def _race(self, start: int, weight: float, mask: Mask) -> None:
         """Look at all codes from a position on, which are plain: the same as `_read`, in far fewer calls a block."""
@@ -140,9 +155,6 @@ class BlockScan:
             agrees = holds if agrees is None else np.logical_and(agrees, holds, out=agrees)
         return None if agrees is None else np.flatnonzero(agrees)
 
-    def _score(self, differing: np.ndarray) -> np.ndarray:
-        return self._criteria.score(self._criteria.distances(differing))
-
     def _near(self, differing: np.ndarray) -> np.ndarray:
         """(c,) places in the block that may be among the best: all that are, and few others."""
         n = differing.shape[1]
@@ -168,7 +180,7 @@ class BlockScan:
         bounds = self._criteria.bounds
         if differing.shape[1] > self._size:
             nearest = np.argpartition(self._distance(differing, bounds[0][1]), self._size - 1)[: self._size]
-            self._limit = min(self._limit, float(self._score(differing[:, nearest]).max()) + bounds[0][0])
+            self._limit = min(self._limit, float(self._criteria.scores(differing[:, nearest]).max()) + bounds[0][0])
         if self._limit < np.inf:
             left = [np.count_nonzero(self._distance(differing, mask) <= self._cutoff(w)) for w, mask in bounds]
             self._bound = bounds[int(np.argmin(left))]
@@ -183,7 +195,7 @@ class BlockScan:
         """Score what is new and keep the best; a stable sort leaves equal scores in the order of their positions."""
         if not self._new:
             return
-        scores = np.concatenate([self._scores, *(self._score(differing) for differing, _ in self._new)])
+        scores = np.concatenate([self._scores, *(self._criteria.scores(differing) for differing, _ in self._new)])
         positions = np.concatenate([self._positions, *(positions for _, positions in self._new)])
         order = np.argsort(scores, kind="stable")[: self._size]
         self._scores, self._positions = scores[order], positions[order]

@@ -63,7 +63,7 @@ class CodeIndex:
             If the code, the rules or ``exclude_row`` do not fit the codes.
         """
         self._check_fit(query)
-        criteria = Criteria.of(query, pack_words(np.array([query.code], dtype=bool))[0].view(np.uint64), self._masks)
+        criteria = self._criteria(query)
         excluded = -1 if query.exclude_row is None else query.exclude_row
         end = query.offset + query.k
         size = min(end + (excluded >= 0), len(self)) if query.k else 0
@@ -81,6 +81,25 @@ class CodeIndex:
             n_agreeing=n_agreeing - agrees,
         )
 
+    def agreeing(self, query: Query, kept: np.ndarray | None = None) -> np.ndarray | slice:
+        """Return the (n,) ascending positions of all codes, or of the kept ones, that satisfy a query's rules.
+
+        Nothing else of the query is read; a slice stands for all codes.
+
+        Raises
+        ------
+        QueryError
+            If the code or the rules do not fit the codes.
+        """
+        self._check_fit(query)
+        criteria = self._criteria(query)
+        listed, unlisted = self._narrow(criteria)
+        rows, left = self._among(criteria, unlisted, listed, kept)
+        return BlockScan(self._words, rows, None, left, 0, self._block_rows).agreeing()
+
+    def _criteria(self, query: Query) -> Criteria:
+        return Criteria.of(query, pack_words(np.array([query.code], dtype=bool))[0].view(np.uint64), self._masks)
+
     def _weigh(self, row: int, criteria: Criteria, kept: np.ndarray | None) -> tuple[bool, bool]:
         """Tell whether one row agrees and whether it is kept; row -1 does and is neither."""
         if row < 0:
@@ -95,11 +114,17 @@ class CodeIndex:
             n, rows = self._scan(unlisted, size, listed)
             return n, n, rows
         n_agreeing, _ = self._scan(unlisted, 0, listed)
-        if listed is None or len(kept) <= len(listed):
-            n_matching, rows = self._scan(criteria, size, kept)
-        else:
-            n_matching, rows = self._scan(unlisted, size, listed[_is_in(listed, kept)])
+        among, left = self._among(criteria, unlisted, listed, kept)
+        n_matching, rows = self._scan(left, size, among)
         return n_matching, n_agreeing, rows
+
+    def _among(
+        self, criteria: Criteria, unlisted: Criteria, listed: np.ndarray | None, kept: np.ndarray | None
+    ) -> tuple[np.ndarray | None, Criteria]:
+        """Return the positions that are both listed and kept, and the criteria that are left to check there."""
+        if kept is None or listed is None:
+            return (listed, unlisted) if kept is None else (kept, criteria)
+        return (kept, criteria) if len(kept) <= len(listed) else (listed[_is_in(listed, kept)], unlisted)
 
     def _narrow(self, criteria: Criteria) -> tuple[np.ndarray | None, Criteria]:
         if len(self) <= self._block_rows or self._is_distinct:

@@ -53,7 +53,12 @@ class Criteria:
 
     def score(self, distances: np.ndarray) -> np.ndarray:
         """(n,) float64 of (M, n) distances, summed concept by concept, so that every engine rounds alike."""
-        return reduce(np.add, np.array(self.weights)[:, None] * distances)
+        with np.errstate(over="ignore"):  # a huge weight makes an infinite score, as everywhere
+            return reduce(np.add, np.array(self.weights)[:, None] * distances)
+
+    def scores(self, differing: np.ndarray) -> np.ndarray:
+        """(n,) float64 of (W, n) uint64 differing bits."""
+        return self.score(self.distances(differing))
 
     @cached_property
     def slack(self) -> float:

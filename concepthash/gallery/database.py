@@ -15,6 +15,7 @@ from .provenance import FORMAT_VERSION, Provenance
 
 __all__ = [
     "FORMAT_VERSION",
+    "INDEXED",
     "REMOVED_COLUMNS",
     "SKIPPED_COLUMNS",
     "Provenance",
@@ -31,7 +32,7 @@ __all__ = [
     "transaction",
 ]
 
-_INDEXED = 10_000_000  # images
+INDEXED = 10_000_000  # images
 # A gallery from elsewhere may neither load extensions nor read other files; any DuckDB the project runs on can open it.
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "storage_compatibility_version": "v1.2.0",
@@ -131,7 +132,7 @@ def create(path: Path, provenance: Provenance) -> None:
 def index(database: duckdb.DuckDBPyConnection) -> None:
     """Let single images be found without a scan, unless they are so many that the indexes would fill the memory."""
     counted = database.execute("SELECT count(*) FROM images").fetchone()
-    if counted and counted[0] <= _INDEXED:
+    if counted and counted[0] <= INDEXED:
         for column in ('"row"', "image_id"):
             database.execute(f"CREATE INDEX IF NOT EXISTS images_{column.strip(chr(34))} ON images ({column})")
 

@@ -9,10 +9,13 @@ import numpy as np
 
 from ..errors import QueryError
 from .code_index import CodeIndex
+from .code_shape import CodeShape
+from .facet_index import FacetIndex
+from .facets import Facets, few_values
 from .matches import Matches
 from .query import Query
 from .rows import Skipped
-from .selection import selected_rows
+from .selection import Selection, selected_rows
 from .stored_image import StoredImage
 from .thumbnail_source import ThumbnailSource
 from .thumbnails import THUMBNAIL_FOLDER, thumbnail_file
@@ -21,7 +24,7 @@ __all__ = ["Gallery"]
 
 
 @dataclass(frozen=True, eq=False)
-class Gallery:
+class Gallery(CodeShape):
     """N images with their codes; row i of every array, and the row i in every question, is the i-th image.
 
     Attributes
@@ -96,15 +99,6 @@ class Gallery:
         return len(self.image_ids)
 
     @property
-    def bits_per_concept(self) -> int:
-        """Length K/M of one sub-code."""
-        return self.n_bits // self.n_concepts
-
-    def bits_of(self, concept: int) -> slice:
-        """Return where in the code the sub-code of a concept stands."""
-        return slice(concept * self.bits_per_concept, (concept + 1) * self.bits_per_concept)
-
-    @property
     def sample(self) -> "Gallery":
         """The images to look at where all would be too many: here all of them."""
         return self
@@ -117,8 +111,16 @@ class Gallery:
         QueryError
             If the code, the rules, the selection or ``exclude_row`` do not fit the gallery.
         """
-        selection = query.selection
-        return self._index.search(query, np.flatnonzero(selected_rows(self, selection)) if selection else None)
+        return self._index.search(query, self._positions(query.selection))
+
+    def facets(self, query: Query) -> Facets:
+        """Count the images that satisfy a query by class, by family, and by other columns with few values."""
+        return self._facet_index.facets(query, self._positions)
+
+    @cached_property
+    def facet_values(self) -> dict[str, tuple[str | int, ...]]:
+        """The sorted values of each column that facets count, but for class and family."""
+        return few_values(self.columns)
 
     def images(self, rows: np.ndarray) -> tuple[StoredImage, ...]:
         """Describe the images of some rows (n,), in their order."""
@@ -132,14 +134,8 @@ class Gallery:
 
     def _image(self, row: int) -> StoredImage:
         label, family, size = int(self.labels[row]), int(self.family_ids[row]), self.sizes[row].tolist()
-        return StoredImage(
-            row,
-            self.image_ids[row],
-            self.class_names[label] if label >= 0 else "",
-            self.family_names[family] if family >= 0 else "",
-            (size[0], size[1]),
-            self.thumbnail_name(row),
-        )
+        names = (self.class_names[label] if label >= 0 else "", self.family_names[family] if family >= 0 else "")
+        return StoredImage(row, self.image_ids[row], *names, (size[0], size[1]), self.thumbnail_name(row))
 
     def column(self, name: str) -> np.ndarray:
         """(N,) values of a column that a condition may name, None where there is none.
@@ -154,6 +150,17 @@ class Gallery:
         if name not in known:
             raise QueryError(f"The gallery has no column {name[:80]!r} to compare; choose one of {', '.join(known)}.")
         return np.asarray(known[name])
+
+    def _positions(self, selection: Selection) -> np.ndarray | None:
+        """Ascending rows (n,) of a part, None for all."""
+        return np.flatnonzero(selected_rows(self, selection)) if selection else None
+
+    @cached_property
+    def _facet_index(self) -> FacetIndex:
+        ids = ((self.class_names, self.labels), (self.family_names, self.family_ids))
+        names = [[(*table, None)[i] for i in column.tolist()] for table, column in ids]  # -1 picks the last
+        others = [self.columns[column].tolist() for column in self.facet_values]
+        return FacetIndex(self._index, ("class", "family", *self.facet_values), [[*names, *others]])
 
     @cached_property
     def _index(self) -> CodeIndex:

@@ -4,12 +4,14 @@ import math
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..errors import GalleryError
 from .code_index import CodeIndex
+from .code_shape import CodeShape
+from .facet_index import FacetIndex
+from .facets import Facets
 from .gallery import Gallery
 from .gallery_columns import gallery_of_columns
 from .matches import Matches
@@ -19,18 +21,18 @@ from .recent import Recent
 from .rows import Skipped
 from .selection import Selection
 from .sql import rows_of_selection
-from .sql_engine import Facets, SqlEngine
+from .sql_engine import ImageFacts, SqlEngine
 from .stored_image import StoredImage
 from .thumbnail_source import ThumbnailSource
 
 __all__ = ["AnyGallery", "LargeGallery"]
 
-SAMPLE = 20_000  # images
+SAMPLE = 10_000  # images
 _SELECTIONS = 8  # whose rows are remembered
 _IDS = 10_000  # of images whose rows are remembered
 
 
-class LargeGallery:
+class LargeGallery(CodeShape):
     """N images behind a database, with the face of `Gallery` but for its arrays, which only `sample` has.
 
     Parameters
@@ -58,27 +60,19 @@ class LargeGallery:
         self.fingerprint, self.checkpoint_name = self.made.fingerprint, self.made.checkpoint_name
         self.data_root = (place / self.made.data_root).resolve()
         self.shows_originals = self.made.thumbnails == "originals"
-        every = self.facets(Selection())
+        whole = self._whole(Selection())
+        every, self._n_images = engine.facets(whole), engine.search(whole).n_matching
         self.class_names, self.family_names = tuple(every.classes), tuple(every.families)
-        self._n_images = engine.search(self._whole(Selection())).n_matching
+        self.facet_values = {column: tuple(counts) for column, counts in every.others.items()}
         self.has_codes = self._n_images * engine.layout.masks.shape[1] * 8 <= memory
         if self.has_codes:
-            engine.look_up_only()
+            engine.look_up_only(self._n_images)
         self._selected: Recent[Selection, np.ndarray] = Recent(_SELECTIONS)
         self._rows_of_ids: Recent[str, int] = Recent(_IDS)
 
     def __len__(self) -> int:
         """Count the images."""
         return self._n_images
-
-    @property
-    def bits_per_concept(self) -> int:
-        """Length K/M of one sub-code."""
-        return self.n_bits // self.n_concepts
-
-    def bits_of(self, concept: int) -> slice:
-        """Return where in the code the sub-code of a concept stands."""
-        return slice(concept * self.bits_per_concept, (concept + 1) * self.bits_per_concept)
 
     @property
     def skipped(self) -> tuple[Skipped, ...]:
@@ -88,7 +82,7 @@ class LargeGallery:
 
     @cached_property
     def sample(self) -> Gallery:
-        """At most 20,000 of the images, spread evenly over all, in memory."""
+        """At most 10,000 of the images, spread evenly over all, in memory."""
         step = max(1, math.ceil(self._n_images / SAMPLE))
         columns = self.engine.fetch(f'SELECT * FROM images WHERE "row" % {step} = 0 ORDER BY "row"')  # noqa: S608
         gallery = gallery_of_columns(columns, self.engine.provenance, self.path, ())
@@ -104,15 +98,15 @@ class LargeGallery:
         """
         if not self.has_codes:
             return self.engine.search(query)
-        index, rows = self._index
-        kept = self._positions(query.selection) if query.selection else None
-        excluded = None if query.exclude_row is None else int(_places(rows, np.array([query.exclude_row]))[0])
-        found = index.search(replace(query, exclude_row=excluded), kept)
+        codes, rows = self._index
+        found = codes.search(self._placed(query), self._positions(query.selection))
         return found if rows is None else replace(found, rows=rows[found.rows])
 
-    def facets(self, selection: Selection) -> Facets:
-        """Count the images of a part by class and by family."""
-        return self.engine.facets(self._whole(selection))
+    def facets(self, query: Query) -> Facets:
+        """Count the images that satisfy a query by class, by family, and by other columns with few values."""
+        if not self.has_codes:
+            return self.engine.facets(query)
+        return self._facet_index.facets(self._placed(query), self._positions)
 
     def images(self, rows: np.ndarray) -> tuple[StoredImage, ...]:
         """Describe the images of some rows (n,), in their order."""
@@ -121,17 +115,7 @@ class LargeGallery:
         found = self.engine.images(rows)
         if not self.shows_originals:
             self._thumbnails.fetch(one.row for one in found)
-        return tuple(
-            StoredImage(
-                one.row,
-                one.image_id,
-                one.class_name or "",
-                one.family or "",
-                (one.width, one.height),
-                f"{self.data_root}/{one.path}" if self.shows_originals else self._thumbnails.name(one.row),
-            )
-            for one in found
-        )
+        return tuple(map(self._described, found))
 
     def code_logits_of(self, rows: np.ndarray) -> np.ndarray:
         """(n, K) float32, code logits of some rows (n,)."""
@@ -163,11 +147,24 @@ class LargeGallery:
         folders = {self.data_root / name for name in found}
         return tuple(sorted(folder for folder in folders if folders.isdisjoint(folder.parents)))
 
+    def _described(self, one: ImageFacts) -> StoredImage:
+        shown = f"{self.data_root}/{one.path}" if self.shows_originals else self._thumbnails.name(one.row)
+        size = (one.width, one.height)
+        return StoredImage(one.row, one.image_id, one.class_name or "", one.family or "", size, shown)
+
     def _whole(self, selection: Selection) -> Query:
         return Query((False,) * self.n_bits, (ConceptRule(),) * self.n_concepts, "none", selection, k=0)
 
-    def _positions(self, selection: Selection) -> np.ndarray:
-        """Ascending positions (n,) of a part; the database is asked once for the parts that are asked for again."""
+    def _placed(self, query: Query) -> Query:
+        """The same query with the position of the row that it leaves out."""
+        if query.exclude_row is None:
+            return query
+        return replace(query, exclude_row=int(_places(self._index[1], np.array([query.exclude_row]))[0]))
+
+    def _positions(self, selection: Selection) -> np.ndarray | None:
+        """Ascending positions (n,) of a part, None for all; the database is not asked again for the same part."""
+        if not selection:
+            return None
         known = self._selected.get(selection)
         if known is None:
             statement = rows_of_selection(self._whole(selection), self.engine.layout)
@@ -177,13 +174,18 @@ class LargeGallery:
         return known
 
     @cached_property
+    def _facet_index(self) -> FacetIndex:
+        codes, rows = self._index
+        values = self.engine.facet_values(np.arange(len(codes)) if rows is None else rows)
+        return FacetIndex(codes, self.engine.facet_columns, values)
+
+    @cached_property
     def _index(self) -> tuple[CodeIndex, np.ndarray | None]:
         """The codes, and the rows they belong to where these are not simply 0 to N - 1."""
-        names = [f"code{word}" for word in range(self.engine.layout.masks.shape[1])]
-        wanted = ", ".join(names)
-        columns: dict[str, Any] = self.engine.fetch(f'SELECT "row", {wanted} FROM images ORDER BY "row"')  # noqa: S608
-        words = np.stack([columns[name] for name in names], axis=1)  # (N, W)
-        rows = columns["row"].astype(np.int64)
+        names = ", ".join(f"code{word}" for word in range(self.engine.layout.masks.shape[1]))
+        found = self.engine.fetch(f'SELECT "row", {names} FROM images ORDER BY "row"')  # noqa: S608
+        rows = found.pop("row").astype(np.int64)
+        words = np.stack([*found.values()], axis=1)  # (N, W)
         is_plain = bool(len(rows)) and rows[-1] == len(rows) - 1
         return CodeIndex(words, self.n_bits, self.n_concepts), None if is_plain else rows
 

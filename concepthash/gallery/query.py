@@ -1,7 +1,7 @@
 """Questions put to a gallery: a code, what each concept must satisfy, how the rest ranks, filters and paging."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from ..errors import QueryError
@@ -91,6 +91,14 @@ class Query:
     k: int = 24
     offset: int = 0
     exclude_row: int | None = None
+
+    @property
+    def counted(self) -> "Query":
+        """What of it the numbers of images depend on."""
+        rules = tuple(ConceptRule(rule.agree, rule.radius) for rule in self.rules)
+        is_free = all(rule.agree == "ignore" for rule in rules)
+        code = (False,) * len(self.code) if is_free else self.code
+        return replace(self, code=code, rules=rules, rank="none", k=0, offset=0)
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning."""

@@ -12,17 +12,20 @@ from dataclasses import dataclass
 from ..errors import QueryError
 from .predicates import Predicates
 from .query import Query
+from .sql_conditions import quoted
 from .sql_layout import Layout, Texts
 
 __all__ = [
     "MACROS",
     "Statement",
+    "columns_statement",
     "count_statement",
     "duckdb_text",
     "facet_statement",
     "page_statement",
     "rows_of_selection",
     "rows_statement",
+    "values_statement",
 ]
 
 MACROS = (
@@ -88,13 +91,27 @@ def count_statement(query: Query, layout: Layout) -> Statement:
     return Statement(text, texts.values)
 
 
-def facet_statement(query: Query, layout: Layout) -> Statement:
-    """Count matching rows by class and family together, in one scan."""
+def facet_statement(query: Query, layout: Layout, columns: Iterable[str], row: int | None = None) -> Statement:
+    """Count matching rows, or only whether one row matches, by all columns together, in one scan."""
     texts = Texts()
     parts = Predicates(query, layout, texts)
-    where = _where(parts.rules(), parts.selection(), _not_excluded(query))
-    text = f'SELECT "class", "family", count(*) AS "#images" {_IMAGES}{where} GROUP BY "class", "family"'
-    return Statement(text, texts.values)
+    only = "" if row is None else f'"row" = {int(row)}'
+    names = ", ".join(quoted(column, layout.columns) for column in columns)
+    where = _where(parts.rules(), parts.selection(), _not_excluded(query), only)
+    return Statement(f'SELECT {names}, count(*) AS "#images" {_IMAGES}{where} GROUP BY {names}', texts.values)
+
+
+def values_statement(layout: Layout, columns: Iterable[str]) -> Statement:
+    """Count the different values of each column."""
+    counts = (f"count(DISTINCT {quoted(column, layout.columns)}) AS n{i}" for i, column in enumerate(columns))
+    return Statement(f"SELECT {', '.join(counts)} {_IMAGES}", {})
+
+
+def columns_statement(layout: Layout, columns: Iterable[str], rows: slice) -> Statement:
+    """Select columns of all rows from one to another, both included, in order of rows."""
+    names = ", ".join(quoted(column, layout.columns) for column in columns)
+    between = f'"row" BETWEEN {int(rows.start)} AND {int(rows.stop)}'
+    return Statement(f'SELECT {names} {_IMAGES} WHERE {between} ORDER BY "row"', {})
 
 
 def rows_statement(columns: Iterable[str], rows: Iterable[int]) -> Statement:

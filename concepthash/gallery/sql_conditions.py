@@ -8,7 +8,7 @@ from .metadata import Kind
 from .selection import Condition
 from .sql_layout import Texts, float_sql, integer_sql
 
-__all__ = ["condition_sql"]
+__all__ = ["condition_sql", "quoted"]
 
 _INTEGERS = range(-(2**63), 2**63)
 _UNSAFE = set('"`\\{}#')
@@ -17,7 +17,7 @@ _COMPARED = {"=": "=", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
 def condition_sql(condition: Condition, columns: Mapping[str, Kind], texts: Texts) -> str:
     """Compare a column with a value; a row without a value, or with one that is no number, never fits."""
-    name, value, compared = _quoted(condition.column, columns), condition.value, _COMPARED[condition.comparison]
+    name, value, compared = quoted(condition.column, columns), condition.value, _COMPARED[condition.comparison]
     kind = columns[condition.column]
     if isinstance(value, str) != (kind == "TEXT"):
         raise QueryError(
@@ -44,7 +44,8 @@ def _compare_integers(name: str, compared: str, value: int | float) -> str:
     return f"{name} IS NOT NULL" if is_always else "1 = 0"
 
 
-def _quoted(column: str, columns: Mapping[str, Kind]) -> str:
+def quoted(column: str, columns: Mapping[str, Kind]) -> str:
+    """Write the name of a column that the gallery has."""
     if column not in columns or set(column) & _UNSAFE or not column.isprintable():
         raise QueryError(
             f"The gallery has no column {column[:80]!r} that can be compared; choose one of {', '.join(columns)}."

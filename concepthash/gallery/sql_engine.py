@@ -2,22 +2,37 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from ..codes import concept_distances
+from .facets import MANY, MOST, Facets, Groups, without_facets
 from .matches import Matches
-from .query import ConceptRule, Query
+from .metadata import Value
+from .query import Query
 from .recent import Recent
-from .sql import Statement, count_statement, facet_statement, page_statement, rows_statement
+from .sql import (
+    Statement,
+    columns_statement,
+    count_statement,
+    facet_statement,
+    page_statement,
+    rows_statement,
+    values_statement,
+)
 from .sql_layout import Layout
 
-__all__ = ["Facets", "ImageFacts", "SqlEngine"]
+__all__ = ["ImageFacts", "SqlEngine"]
+
+T = TypeVar("T")
 
 _REMEMBERED = 1024  # counts of so many queries
+_ROWS = 1 << 13  # whose values are read at a time
+_UNCOUNTED = {"image_id", "path", "class", "family", "width", "height", "file_bytes", "file_modified", "encoded"}
 _IMAGE_COLUMNS = ("row", "image_id", "path", "class", "family", "width", "height")
 
 
@@ -31,20 +46,6 @@ class ImageFacts(NamedTuple):
     family: str | None
     width: int
     height: int
-
-
-@dataclass(frozen=True)
-class Facets:
-    """How many matching images there are of each class and of each family; the unknown ones are in neither.
-
-    Attributes
-    ----------
-    classes, families
-        Images by name, in order of names.
-    """
-
-    classes: dict[str, int]
-    families: dict[str, int]
 
 
 class SqlEngine(ABC):
@@ -69,6 +70,7 @@ class SqlEngine(ABC):
     def __init__(self, lifetime_s: float) -> None:
         self._lifetime_s = lifetime_s
         self._counts: Recent[Query, tuple[float, tuple[int, int, int]]] = Recent(_REMEMBERED)
+        self._groups: Recent[Query, tuple[float, tuple[Groups, np.ndarray]]] = Recent(_REMEMBERED // 8)
 
     @abstractmethod
     def fetch(self, text: str, texts: Mapping[str, str] | None = None) -> dict[str, np.ndarray]:
@@ -116,10 +118,29 @@ class SqlEngine(ABC):
         return Matches(rows, found.sum(axis=1), found, score, n_matching, n_filtered, n_agreeing)
 
     def facets(self, query: Query) -> Facets:
-        """Count a query's matching images by class and by family, with one scan."""
-        found = self._run(facet_statement(query, self.layout))
-        n_images = found["#images"].tolist()
-        return Facets(_totals(found["class"], n_images), _totals(found["family"], n_images))
+        """Count a query's matching images by the values they have, with one scan that serves all filters by value."""
+        asked = replace(query.counted, selection=without_facets(query.selection, self.facet_columns))
+        asked = replace(asked, exclude_row=None)
+        groups, n_images = self._remembered(self._groups, asked, lambda: self._count_groups(asked))
+        if query.exclude_row is not None:
+            (own,) = self._count_groups(asked, query.exclude_row)[0].values or (None,)
+            n_images = n_images - (np.arange(len(n_images)) == groups.place.get(own, -1)) if own else n_images
+        return groups.facets(n_images, query.selection)
+
+    @cached_property
+    def facet_columns(self) -> tuple[str, ...]:
+        """Class, family, and the first other columns that have few values."""
+        others = [name for name, kind in self.layout.columns.items() if kind != "DOUBLE" and name not in _UNCOUNTED]
+        counts = [n.tolist()[0] for n in self._run(values_statement(self.layout, others)).values()] if others else []
+        few = [name for name, n in zip(others, counts, strict=True) if 1 < n <= MANY]
+        return ("class", "family", *few[:MOST])
+
+    def facet_values(self, rows: np.ndarray) -> Iterator[list[list[Value]]]:
+        """For some of the ascending rows (N,) after the other, the values of each of the columns that are counted."""
+        for start in range(0, len(rows), _ROWS):
+            part = slice(rows[start], rows[start : start + _ROWS][-1])
+            found = self._run(columns_statement(self.layout, self.facet_columns, part))
+            yield [column.tolist() for column in found.values()]
 
     def images(self, rows: Sequence[int] | np.ndarray) -> list[ImageFacts]:
         """Facts of images, in the order of ``rows``; rows that the gallery lacks are left out."""
@@ -141,37 +162,33 @@ class SqlEngine(ABC):
         found = self.fetch('SELECT "row" FROM images WHERE image_id = {t0:String} LIMIT 1', {"t0": image_id})
         return int(found["row"][0]) if len(found["row"]) else None
 
-    def look_up_only(self) -> None:  # noqa: B027  # a server has nothing to do
+    def look_up_only(self, n_images: int) -> None:  # noqa: B027  # a server has nothing to do
         """Expect no searches any more, only single images, and take little memory."""
 
     def forget(self) -> None:
         """Forget all counts, since the gallery has changed."""
         self._counts.clear()
+        self._groups.clear()
+        vars(self).pop("facet_columns", None)  # they may have other values now
 
     def _run(self, statement: Statement) -> dict[str, np.ndarray]:
         return self.fetch(statement.text, statement.texts)
 
     def _count(self, query: Query) -> tuple[int, int, int]:
-        key, now = _counted(query), time.monotonic()
-        known = self._counts.get(key)
-        if known is None or now - known[0] > self._lifetime_s:
+        def count() -> tuple[int, int, int]:
             found = self._run(count_statement(query, self.layout))
-            known = now, (int(found["#matching"][0]), int(found["#filtered"][0]), int(found["#agreeing"][0]))
-        self._counts.keep(key, known)
-        return known[1]
+            return int(found["#matching"][0]), int(found["#filtered"][0]), int(found["#agreeing"][0])
 
+        return self._remembered(self._counts, query.counted, count)
 
-def _counted(query: Query) -> Query:
-    """What of a query its counts depend on."""
-    rules = tuple(ConceptRule(rule.agree, rule.radius) for rule in query.rules)
-    is_free = all(rule.agree == "ignore" for rule in rules)
-    code = (False,) * len(query.code) if is_free else query.code
-    return replace(query, code=code, rules=rules, rank="none", k=0, offset=0)
+    def _count_groups(self, query: Query, row: int | None = None) -> tuple[Groups, np.ndarray]:
+        *columns, n_images = self._run(facet_statement(query, self.layout, self.facet_columns, row)).values()
+        values = zip(*(column.tolist() for column in columns), strict=True)
+        return Groups(self.facet_columns, tuple(values)), n_images.astype(np.int64)
 
-
-def _totals(names: np.ndarray, n_images: list[int]) -> dict[str, int]:
-    totals: dict[str, int] = {}
-    for name, n in zip(names.tolist(), n_images, strict=True):
-        if name is not None:
-            totals[name] = totals.get(name, 0) + n
-    return dict(sorted(totals.items()))
+    def _remembered(self, known: Recent[Query, tuple[float, T]], query: Query, count: Callable[[], T]) -> T:
+        found, now = known.get(query), time.monotonic()
+        if found is None or now - found[0] > self._lifetime_s:
+            found = now, count()
+        known.keep(query, found)
+        return found[1]

@@ -1,6 +1,7 @@
 """The Match tab: the question on the left, its answers with their base rate on the right."""
 
 from ..records import DIFFER, IGNORE, Chip, Match, MatchResult, ModelInfo, Relaxation
+from .facets import facet_panel
 from .markup import action, count, pager, percent, text, thumbnail_url
 from .palette import color_style
 from .question import question_panel
@@ -20,13 +21,15 @@ def match_page(
     classes: tuple[str, ...],
     family: str,
     patterns: tuple[str, ...],
+    where: tuple[str, ...],
 ) -> str:
     """Lay out one question and its answers."""
-    part = {"classes": classes, "family": family, "patterns": patterns}
+    facets = facet_panel(result.facets, info, classes=classes, family=family, where=where)
     question = question_panel(
-        result.subcodes, info, names, agree=agree, weights=weights, rank=rank, classes=classes, family=family
+        result.subcodes, info, names, agree=agree, weights=weights, rank=rank, where_to_search=facets
     )
-    answers = results_panel(result, names, agree, selection_words(names, **part))  # type: ignore[arg-type]
+    part = selection_words(names, classes=classes, family=family, patterns=patterns, where=where)
+    answers = results_panel(result, names, agree, part)
     return f'<div class="ch-match">{question}{answers}</div>'
 
 

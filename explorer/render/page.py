@@ -3,7 +3,7 @@
 from ..records import ModelInfo
 from .markup import count, icon, text
 
-__all__ = ["gallery_notice", "header", "status_line", "theme_switch"]
+__all__ = ["gallery_notice", "header", "server_line", "status_line", "theme_switch"]
 
 _LOGO = (
     '<svg class="ch-logo" viewBox="0 0 40 40" width="40" height="40" aria-hidden="true" focusable="false">'
@@ -49,6 +49,11 @@ def status_line(info: ModelInfo) -> str:
     )
     items = "".join(f"<li>{text(fact)}</li>" for fact in facts)
     return f'<ul class="ch-status" aria-label="What is running">{items}</ul>'
+
+
+def server_line() -> str:
+    """Return the place where the page says that the server is away, or what of it is down."""
+    return '<div class="ch-server" role="status" aria-live="polite"></div>'
 
 
 def gallery_notice(info: ModelInfo) -> str:

@@ -21,10 +21,9 @@ def question_panel(
     agree: tuple[int, ...],
     weights: tuple[int, ...],
     rank: str,
-    classes: tuple[str, ...],
-    family: str,
+    where_to_search: str,
 ) -> str:
-    """Show which concepts must agree, how the rest ranks, and the filters."""
+    """Show which concepts must agree, how the rest ranks, and, as HTML, where to search."""
     rules = "".join(
         _rule(m, names[m], subcodes[m], agree[m], weights[m], info.bits_per_concept, rank == "weighted")
         for m in range(info.n_concepts)
@@ -41,8 +40,7 @@ def question_panel(
         f'<button type="button" class="ch-link" {action("all", radius=IGNORE)}>None</button></div>'
         f'<h3>How are matches ranked?</h3><div class="ch-segments" role="group" aria-label="Ranking">{ranks}</div>'
         f'<p class="ch-hint">{text(_RANKS[rank][1])}</p><h3>Search in</h3>'
-        f"{_choice('Class', 'classes', info.class_names, classes)}"
-        f"{_choice('Family', 'family', info.family_names, (family,) if family else ())}</section>"
+        f"{where_to_search}</section>"
     )
 
 
@@ -84,17 +82,4 @@ def _weight(m: int, name: str, weight: int) -> str:
         f'<label class="ch-range"><span>Weight <output>{weight / 10:.1f}</output></span><input type="range" min="0" '
         f'max="50" step="5" value="{weight}" data-tenths="yes" {action("weight", concept=m)} data-value="value" '
         f'aria-label="Weight of {text(name)} in tenths"></label>'
-    )
-
-
-def _choice(label: str, name: str, values: tuple[str, ...], chosen: tuple[str, ...]) -> str:
-    options = "".join(
-        f'<option value="{text(value)}" {"selected" if chosen == (value,) else ""}>{text(value or "All")}</option>'
-        for value in ("", *sorted(values))
-    )
-    if len(chosen) > 1:
-        options = f'<option value="" selected disabled>{len(chosen)} chosen</option>{options}'
-    return (
-        f'<label class="ch-field is-wide"><span class="ch-label">{label}</span><select class="ch-select" '
-        f'{action("filter", name=name)} data-value="value" aria-label="{label}">{options}</select></label>'
     )

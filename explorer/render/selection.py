@@ -8,7 +8,14 @@ from .palette import badge, color_style
 __all__ = ["selection_chips", "selection_words"]
 
 
-def selection_chips(names: Sequence[str], *, classes: tuple[str, ...], family: str, patterns: tuple[str, ...]) -> str:
+def selection_chips(
+    names: Sequence[str],
+    *,
+    classes: tuple[str, ...],
+    family: str,
+    patterns: tuple[str, ...],
+    where: tuple[str, ...] = (),
+) -> str:
     """Return one chip per condition, each a button that takes it away; nothing where the whole gallery is shown."""
     chips = []
     if classes:
@@ -18,16 +25,25 @@ def selection_chips(names: Sequence[str], *, classes: tuple[str, ...], family: s
     for concept, pattern in enumerate(patterns):
         if pattern:
             chips.append(_chip(_pattern_html(concept, pattern), "patterns", concept=concept, title=names[concept]))
+    for column, _, value in (one.partition("=") for one in where):
+        chips.append(_chip(text(value), f"where:{column}", title=column))
     return f'<div class="ch-part" role="group" aria-label="Only images with">{"".join(chips)}</div>' if chips else ""
 
 
-def selection_words(names: Sequence[str], *, classes: tuple[str, ...], family: str, patterns: tuple[str, ...]) -> str:
+def selection_words(
+    names: Sequence[str],
+    *,
+    classes: tuple[str, ...],
+    family: str,
+    patterns: tuple[str, ...],
+    where: tuple[str, ...] = (),
+) -> str:
     """Return the conditions as escaped words: ``in Wren with Concept 1 = 01``; empty where there is none."""
-    where = " and ".join(text(word) for word in (_class_words(classes), family) if word)
-    which = " and ".join(
-        f"{text(names[concept])} = <code>{text(pattern)}</code>" for concept, pattern in enumerate(patterns) if pattern
-    )
-    return (f" in {where}" if where else "") + (f" with {which}" if which else "")
+    places = " and ".join(text(word) for word in (_class_words(classes), family) if word)
+    values = [(column, value) for column, _, value in (one.partition("=") for one in where)]
+    values += [(names[concept], pattern) for concept, pattern in enumerate(patterns) if pattern]
+    which = " and ".join(f"{text(name)} = <code>{text(value)}</code>" for name, value in values)
+    return (f" in {places}" if places else "") + (f" with {which}" if which else "")
 
 
 def _class_words(classes: tuple[str, ...]) -> str:

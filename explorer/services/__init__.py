@@ -9,10 +9,13 @@ from ..settings import Settings
 from .cache import AnswerCache
 from .catalog import model_info
 from .centers import CenterService
+from .compose import ComposeService
 from .crops import CropService
 from .explain import ExplainService, cells
 from .flip import FlipService
 from .galleries import GalleryShelf
+from .gate import Gate
+from .health import HealthService
 from .match import MatchService
 from .models import ModelShelf
 from .photos import PhotoService
@@ -33,11 +36,14 @@ class Services:
     photos: PhotoService
     explain: ExplainService
     match: MatchService
+    compose: ComposeService
     subcodes: SubcodeService
     flip: FlipService
     crops: CropService
     centers: CenterService
     training: TrainingService
+    gate: Gate
+    health: HealthService
 
     @property
     def default_model(self) -> str:
@@ -64,7 +70,7 @@ def load_services(settings: Settings) -> Services:
     models = ModelShelf(settings)
     galleries = GalleryShelf(settings, models)
     photos = PhotoService(settings, galleries)
-    explain = ExplainService(models, photos, AnswerCache(settings.cached_answers))
+    explain = ExplainService(models, photos, AnswerCache(settings.cached_answers, settings.upload_seconds))
     services = Services(
         settings,
         models,
@@ -72,11 +78,14 @@ def load_services(settings: Settings) -> Services:
         photos,
         explain,
         MatchService(photos, explain),
+        ComposeService(photos, explain),
         SubcodeService(photos, explain),
         FlipService(photos, explain),
         CropService(photos),
         CenterService(models, photos, AnswerCache(settings.cached_answers), PictureStore(settings.cache)),
         TrainingService(settings, models),
+        Gate(settings.calls_at_once, settings.calls_waiting, settings.call_seconds),
+        HealthService(models, galleries),
     )
     services.info(services.default_model)
     return services

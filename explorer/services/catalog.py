@@ -27,5 +27,6 @@ def model_info(models: ModelShelf, galleries: GalleryShelf, name: str) -> ModelI
         foreign_gallery=shown.foreign,
         class_names=tuple(shown.gallery.class_names),
         family_names=tuple(shown.gallery.family_names),
+        facet_values=tuple((name, tuple(map(str, found))) for name, found in shown.gallery.facet_values.items()),
         n_sample=len(sample) if sample is not shown.gallery else 0,
     )

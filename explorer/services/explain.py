@@ -1,5 +1,6 @@
 """What each concept sees in one image: maps, sub-codes with margins, and the nearest class centers."""
 
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from concepthash.gallery.large_gallery import AnyGallery
 from concepthash.gallery.query import ConceptRule, Query
 from concepthash.gallery.selection import ANY, Selection
 
+from ..api_records import Classification
 from ..records import BitCell, BitView, Center, ConceptView, Explanation, MapControls
 from .cache import AnswerCache
 from .models import ModelShelf
@@ -21,6 +23,7 @@ __all__ = ["UNDECIDED", "ExplainService", "cosines"]
 
 UNDECIDED = 0.2  # a bit whose value before the sign is nearer to 0 than this could as well be the other one
 N_CENTERS = 5
+N_SHOWN = 16  # photos that are kept ready to be shown
 
 
 class ExplainService:
@@ -28,12 +31,21 @@ class ExplainService:
 
     def __init__(self, models: ModelShelf, photos: PhotoService, cache: AnswerCache) -> None:
         self._models, self._photos, self._cache = models, photos, cache
+        self._shown = AnswerCache(N_SHOWN, cache.seconds)  # apart, since a photo takes up to 1.5 MB
+
+    def sweep(self) -> None:
+        """Forget what was asked too long ago."""
+        self._cache.sweep()
+        self._shown.sweep()
 
     def explain(self, checkpoint: str, visitor: str, image: str, controls: MapControls) -> Explanation:
         """Return maps, bits and nearest centers of one image."""
-        fingerprint = self._models.checkpoint(checkpoint).fingerprint
-        key = ("explain", fingerprint, _owned(image, visitor), controls)
-        return self._cache.get(key, lambda: self._explain(checkpoint, visitor, image, controls))
+        owned = _owned(image, visitor)
+        key = ("explain", self._models.checkpoint(checkpoint).fingerprint, owned, controls)
+        pixels = functools.cache(lambda: self._photos.pixels(checkpoint, visitor, image))
+        nearest, concepts = self._cache.get(key, lambda: self._explain(checkpoint, image, pixels(), controls))
+        photo = self._shown.get((checkpoint, owned), lambda: self._photos.photo(checkpoint, visitor, image, pixels()))
+        return Explanation(photo, nearest, concepts, controls.method)
 
     def code_logits(self, checkpoint: str, visitor: str, image: str) -> np.ndarray:
         """Return the values before the sign (K,) float32 of one image."""
@@ -64,10 +76,23 @@ class ExplainService:
         key = ("bit", model.fingerprint, _owned(image, visitor), bit)
         return self._cache.get(key, lambda: self._bit(checkpoint, visitor, image, bit))
 
-    def _explain(self, checkpoint: str, visitor: str, image: str, controls: MapControls) -> Explanation:
+    def classify(self, checkpoint: str, visitor: str, image: str, n: int) -> Classification:
+        """Return the ``n`` classes whose centers are nearest to an image's code, and to each of its sub-codes."""
+        logits = self.code_logits(checkpoint, visitor, image)  # (K,)
+        model, centers = self._models.checkpoint(checkpoint), self._models.encoder(checkpoint).class_centers
+        parts = (np.split(values, model.config.n_concepts, axis=-1) for values in (logits, centers))
+        return Classification(
+            image,
+            checkpoint,
+            _top(model, cosines(logits, centers), n),
+            tuple(_top(model, cosines(part, near), n) for part, near in zip(*parts, strict=True)),
+        )
+
+    def _explain(
+        self, checkpoint: str, image: str, rgb: np.ndarray, controls: MapControls
+    ) -> tuple[tuple[Center, ...], tuple[ConceptView, ...]]:
         encoder = self._models.encoder(checkpoint)
         model = encoder.checkpoint
-        rgb = self._photos.pixels(checkpoint, visitor, image)
         seen = encoder.explain(rgb, _map_settings(controls))
         centers = np.asarray(encoder.class_centers)
         gallery = self._photos.shown_gallery(checkpoint).gallery
@@ -81,9 +106,7 @@ class ExplainService:
                 concept, np.asarray(seen.concept_maps[concept]), cells(seen.code_logits, part),
                 _top(model, near), *_likeness(gallery, question, concept),
             ))  # fmt: skip
-        photo = self._photos.photo(checkpoint, visitor, image, rgb)
-        nearest = _top(model, cosines(seen.code_logits, centers))
-        return Explanation(photo, nearest, tuple(views), controls.method)
+        return _top(model, cosines(seen.code_logits, centers)), tuple(views)
 
     def _bit(self, checkpoint: str, visitor: str, image: str, bit: int) -> BitView:
         encoder = self._models.encoder(checkpoint)
@@ -156,8 +179,8 @@ def _map_settings(controls: MapControls) -> MapSettings:
     )
 
 
-def _top(model: Checkpoint, values: np.ndarray) -> tuple[Center, ...]:
-    order = np.argsort(-values, kind="stable")[:N_CENTERS]
+def _top(model: Checkpoint, values: np.ndarray, n: int = N_CENTERS) -> tuple[Center, ...]:
+    order = np.argsort(-values, kind="stable")[:n]
     return tuple(Center(model.class_names[c], model.families[c], float(values[c])) for c in order)
 
 

@@ -63,6 +63,10 @@ class GalleryShelf:
         self._own.get()  # one that did not answer may be back
         return self._shown.get((checkpoint.fingerprint, self._own.trouble), lambda: self._open(name))
 
+    def ask_server(self) -> str:
+        """Ask the visitor's own gallery whether its server answers: one sentence where it does not."""
+        return self._own.ask()
+
     def thumbnail_folders(self) -> list[Path]:
         """List the folders that the pictures of all galleries lie in, those of opened private models included."""
         own = self._own.get()

@@ -2,17 +2,20 @@
 
 from dataclasses import replace
 
+import numpy as np
+
 from concepthash.codes import binarize, subcode_text, subcodes
 from concepthash.gallery.large_gallery import AnyGallery
 from concepthash.gallery.matches import Matches
 from concepthash.gallery.query import ConceptRule, Query
-from concepthash.gallery.selection import WHOLE, Selection
+from concepthash.gallery.selection import WHOLE
 
 from ..records import DIFFER, IGNORE, Chip, Match, MatchResult, Relaxation
 from .explain import ExplainService
+from .parts import facets_of, selection_of
 from .photos import PhotoService, thumbnail
 
-__all__ = ["MatchService", "matches_of"]
+__all__ = ["MatchService", "matches_of", "result_of"]
 
 FEW = 5  # with fewer matches than this, looser questions are offered as well
 
@@ -31,10 +34,11 @@ class MatchService:
         *,
         agree: tuple[int, ...] = (),
         rank: str = "hamming",
-        weights: tuple[int, ...] = (),
+        weights: tuple[float, ...] = (),
         classes: tuple[str, ...] = (),
         family: str = "",
         patterns: tuple[str, ...] = (),
+        where: tuple[str, ...] = (),
         page: int = 0,
         page_size: int = 24,
         names: tuple[str, ...] = (),
@@ -47,30 +51,38 @@ class MatchService:
             code=tuple(bool(bit) for bit in code),
             rules=_rules(agree, weights),
             rank=rank,  # type: ignore[arg-type]
-            selection=Selection(classes, family, patterns),
+            selection=selection_of(gallery, classes, family, patterns, where),
             k=page_size,
             offset=max(page, 0) * page_size,
             exclude_row=gallery.row_of(image.partition(":")[2]) if image.startswith("gallery:") else None,
         )
-        found = gallery.search(query)
-        n_pages = max(1, -(-found.n_matching // page_size))
-        if page >= n_pages:
-            page = n_pages - 1
-            found = gallery.search(replace(query, offset=page * page_size))
-        return MatchResult(
-            matches=matches_of(gallery, found),
-            n_matching=found.n_matching,
-            n_filtered=found.n_filtered,
-            n_gallery=len(gallery) - (query.exclude_row is not None),
-            n_carrying=found.n_agreeing,
-            page=page,
-            n_pages=n_pages,
-            subcodes=tuple(subcode_text(part) for part in subcodes(code, gallery.n_concepts)),
-            relaxations=_relaxations(gallery, query, agree, names, found.n_matching) if found.n_matching < FEW else (),
-        )
+        result = result_of(gallery, query)
+        if result.n_matching >= FEW:
+            return result
+        return replace(result, relaxations=_relaxations(gallery, query, agree, names, result.n_matching))
 
 
-def _rules(agree: tuple[int, ...], weights: tuple[int, ...]) -> tuple[ConceptRule, ...]:
+def result_of(gallery: AnyGallery, query: Query) -> MatchResult:
+    """Search, and describe the page asked for, or the last one there is."""
+    found = gallery.search(query)
+    page, n_pages = query.offset // query.k, max(1, -(-found.n_matching // query.k))
+    if page >= n_pages:
+        page = n_pages - 1
+        found = gallery.search(replace(query, offset=page * query.k))
+    return MatchResult(
+        matches=matches_of(gallery, found),
+        n_matching=found.n_matching,
+        n_filtered=found.n_filtered,
+        n_gallery=len(gallery) - (query.exclude_row is not None),
+        n_carrying=found.n_agreeing,
+        page=page,
+        n_pages=n_pages,
+        subcodes=tuple(map(subcode_text, subcodes(np.array(query.code), gallery.n_concepts))),
+        facets=facets_of(gallery, query),
+    )
+
+
+def _rules(agree: tuple[int, ...], weights: tuple[float, ...]) -> tuple[ConceptRule, ...]:
     weights = weights if len(weights) == len(agree) else (10,) * len(agree)
     return tuple(_rule(radius, weight / 10) for radius, weight in zip(agree, weights, strict=True))
 

@@ -12,6 +12,7 @@ from concepthash.errors import CheckpointError
 
 from ..settings import Settings
 from .cache import AnswerCache
+from .lent_gpu import load_encoder
 from .private_models import GONE, PrivateModels
 
 __all__ = ["ModelShelf"]
@@ -52,7 +53,15 @@ class ModelShelf:
     def encoder(self, name: str) -> Encoder:
         """Return the loaded model; the first visitor waits for it, everyone after shares it."""
         checkpoint = self.checkpoint(name)
-        return self._encoders.get(checkpoint.fingerprint, lambda: Encoder(checkpoint, self._settings.device))
+        return self._encoders.get(checkpoint.fingerprint, lambda: load_encoder(checkpoint, self._settings.device))
+
+    def has_files(self, name: str) -> bool:
+        """Whether a model could be loaded again: its weights are where they were."""
+        return (self.checkpoint(name).path / "weights.safetensors").is_file()
+
+    def is_loaded(self, name: str) -> bool:
+        """Whether a model is in memory."""
+        return self.checkpoint(name).fingerprint in self._encoders
 
     def can_save_names(self, name: str) -> bool:
         """Whether concept names may be written beside the checkpoint: a local page and a writable folder."""

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from concepthash.errors import GalleryError
-from concepthash.gallery.large_gallery import AnyGallery
+from concepthash.gallery.large_gallery import AnyGallery, LargeGallery
 from concepthash.gallery.opening import open_any_gallery
 
 __all__ = ["OwnGallery"]
@@ -42,6 +42,16 @@ class OwnGallery:
             finally:
                 self._lock.release()
         return self._opened
+
+    def ask(self) -> str:
+        """Ask the server whether it answers now; one sentence where it does not, or did not when last asked to open."""
+        opened = self.get()
+        if isinstance(opened, LargeGallery) and self._is_served:
+            try:
+                opened.engine.fetch("SELECT 1")
+            except GalleryError as error:
+                return str(error)
+        return self.trouble
 
     @property
     def _is_served(self) -> bool:

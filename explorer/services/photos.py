@@ -1,8 +1,5 @@
 """The images visitors look at: rows of a gallery by id, and uploads kept a while for the visitor who sent them."""
 
-import hashlib
-import threading
-from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,53 +19,15 @@ from ..records import Photo, Thumbnail, ThumbnailPage
 from ..settings import Settings
 from .cache import AnswerCache
 from .galleries import GalleryShelf, ShownGallery
+from .parts import selection_of
+from .uploads import UploadStore, digest_of
 
-__all__ = ["PhotoService", "UploadStore", "thumbnail"]
+__all__ = ["GUEST_PREFIX", "PhotoService", "thumbnail"]
 
 DISPLAY_SIDE = 720  # longer side in pixels of what is sent to the browser
 SMALL_SIDE = 224
-
-
-class UploadStore:
-    """Uploaded files by visitor and content hash; the oldest leave first, by count and by bytes."""
-
-    def __init__(self, per_visitor: int, visitors: int, max_bytes: int) -> None:
-        self._per_visitor, self._visitors, self._max_bytes = per_visitor, visitors, max_bytes
-        self._files: OrderedDict[str, OrderedDict[str, tuple[str, bytes]]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def keep(self, visitor: str, name: str, content: bytes) -> str:
-        """Keep a file for one visitor and return its content hash."""
-        digest = hashlib.sha256(content).hexdigest()[:32]
-        with self._lock:
-            files = self._files.setdefault(visitor, OrderedDict())
-            files[digest] = (name, content)
-            files.move_to_end(digest)
-            self._files.move_to_end(visitor)
-            self._forget()
-        return digest
-
-    def find(self, visitor: str, digest: str) -> tuple[str, bytes]:
-        """Return name and content of a file this visitor sent."""
-        with self._lock:
-            files = self._files.get(visitor, OrderedDict())
-            if digest not in files:
-                raise ImageError("That upload is no longer kept here; please upload the image again.")
-            files.move_to_end(digest)
-            self._files.move_to_end(visitor)
-            return files[digest]
-
-    def _forget(self) -> None:
-        newest = next(reversed(self._files))
-        while len(self._files[newest]) > self._per_visitor:
-            self._files[newest].popitem(last=False)
-        while len(self._files) > 1 and (len(self._files) > self._visitors or self.n_bytes > self._max_bytes):
-            self._files.popitem(last=False)
-
-    @property
-    def n_bytes(self) -> int:
-        """Bytes kept for all visitors together."""
-        return sum(len(content) for files in self._files.values() for _, content in files.values())
+GUEST_PREFIX = "guest:"  # names an image that came with a call by its content, so whoever asks about it has it
+_SENT = ("upload", "guest")
 
 
 class PhotoService:
@@ -78,22 +37,30 @@ class PhotoService:
         self._settings = settings
         self._galleries = galleries
         self._orders = AnswerCache(size=8)
-        self._uploads = UploadStore(settings.uploads_per_visitor, settings.visitors, settings.upload_memory_bytes)
+        limits = settings.upload_memory_bytes, settings.upload_seconds
+        self._uploads = UploadStore(settings.uploads_per_visitor, settings.visitors, *limits)
+        self._guests = UploadStore(1, settings.images_in_calls, *limits)
 
     def keep_upload(self, visitor: str, path: Path) -> str:
         """Read an uploaded file with our own reader, keep it for this visitor, and return its content hash."""
-        size = path.stat().st_size
-        if size > self._settings.max_upload_bytes:
-            limit = self._settings.max_upload_bytes // 1_000_000
-            raise ImageError(f"{path.name} has {size / 1e6:.0f} MB; send an image of at most {limit} MB.")
-        read_image(path)  # refuses what is no image before anything is kept
+        self._check_size(path.name, path.stat().st_size)
+        read_image(path, self._settings.max_pixels)  # refuses what is no image before anything is kept
         return self._uploads.keep(visitor, path.name, path.read_bytes())
+
+    def keep_guest(self, content: bytes) -> str:
+        """Keep an image that came with a call, for that call and those that bring it again, and name it."""
+        self._check_size("The image", len(content))
+        return GUEST_PREFIX + self._guests.keep(digest_of(content), "image", content)
+
+    def sweep(self) -> None:
+        """Delete what visitors sent too long ago."""
+        self._uploads.sweep()
+        self._guests.sweep()
 
     def pixels(self, checkpoint: str, visitor: str, image: str) -> np.ndarray:
         """Return RGB uint8 (h, w, 3) of the original image, or of its thumbnail where the original is gone."""
-        kind, _, key = image.partition(":")
-        if kind == "upload":
-            return read_image(self._uploads.find(visitor, key)[1])
+        if image.partition(":")[0] in _SENT:
+            return read_image(self._sent(visitor, image)[1], self._settings.max_pixels)
         gallery = self._galleries.of(checkpoint).gallery
         stored = stored_image(gallery, image)
         return read_image(gallery.image_path(stored.row) or Path(stored.thumbnail))
@@ -102,9 +69,8 @@ class PhotoService:
         """Describe an image whose original pixels are ``rgb``."""
         height, width = rgb.shape[:2]
         shown = reduce_to(rgb, DISPLAY_SIDE)
-        kind, _, key = image.partition(":")
-        if kind == "upload":
-            return Photo(image, self._uploads.find(visitor, key)[0], "", "your upload", width, height, shown)
+        if image.partition(":")[0] in _SENT:
+            return Photo(image, self._sent(visitor, image)[0], "", "your upload", width, height, shown)
         shelf = self._galleries.of(checkpoint)
         stored = stored_image(shelf.gallery, image)
         return Photo(image, class_of(stored), stored.family, shelf.name, width, height, shown)
@@ -140,9 +106,11 @@ class PhotoService:
         classes: tuple[str, ...] = (),
         family: str = "",
         patterns: tuple[str, ...] = (),
+        where: tuple[str, ...] = (),
     ) -> ThumbnailPage:
         """Return one page of the selected part's images whose class name contains every word of ``search``."""
-        gallery, selection = self._galleries.of(checkpoint).gallery, Selection(classes, family, patterns)
+        gallery = self._galleries.of(checkpoint).gallery
+        selection = selection_of(gallery, classes, family, patterns, where)
         if gallery is not gallery.sample and (search.split() or selection):
             return _found_page(gallery, search, selection, page, page_size)
         shown = gallery.sample
@@ -160,9 +128,11 @@ class PhotoService:
         classes: tuple[str, ...] = (),
         family: str = "",
         patterns: tuple[str, ...] = (),
+        where: tuple[str, ...] = (),
     ) -> str:
         """Name a random image of the selected part, another one than ``current`` where there is one."""
-        gallery, selection = self._galleries.of(checkpoint).gallery, Selection(classes, family, patterns)
+        gallery = self._galleries.of(checkpoint).gallery
+        selection = selection_of(gallery, classes, family, patterns, where)
         random = np.random.default_rng()
         if gallery is not gallery.sample and (search.split() or selection):
             n = _search_like(gallery, search, selection, 0, 0).n_matching
@@ -178,6 +148,16 @@ class PhotoService:
         if len(rows) > 1 and f"gallery:{shown.image_ids[rows[at]]}" == current:
             at = (at + int(random.integers(1, len(rows)))) % len(rows)
         return f"gallery:{shown.image_ids[rows[at]]}"
+
+    def _check_size(self, name: str, size: int) -> None:
+        limit = self._settings.max_upload_bytes
+        if size > limit:
+            raise ImageError(f"{name} has {size / 1e6:.0f} MB; send an image of at most {limit // 1_000_000} MB.")
+
+    def _sent(self, visitor: str, image: str) -> tuple[str, bytes]:
+        """Return name and content of an image that a visitor sent, or that came with a call."""
+        kind, _, key = image.partition(":")
+        return self._uploads.find(visitor, key) if kind == "upload" else self._guests.find(key, key)
 
     def _rows_like(self, gallery: Gallery, search: str, selection: Selection) -> np.ndarray:
         """Return selected rows whose class name holds all words of ``search``, so that many classes come early."""

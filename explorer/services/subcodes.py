@@ -62,8 +62,8 @@ class SubcodeService:
             counted.cell(i, texts[i], patterns[i], self._crops(gallery, concept, rows[i], margins, CROPS[len(axes)]))
             for i in range(len(texts))
         )
-        query = self._explain.code_logits(checkpoint, visitor, image)[list(bits)] > 0
-        return CellGrid(concept, bits, found, len(gallery), subcode_text(query))
+        query = self._text(checkpoint, visitor, image, bits)
+        return CellGrid(concept, bits, found, len(gallery), query)
 
     def plane(self, checkpoint: str, visitor: str, image: str, concept: int, axes: tuple[int, int]) -> Plane:
         """Return images at their values of two bits before the sign; of a large gallery, every so many-th image."""
@@ -99,11 +99,15 @@ class SubcodeService:
         for i in range(last - first):
             code, rows = subcode_text(book.codes[first + i]), shown[book.ranks[shown] == first + i]
             entries.append(counted.cell(i, code, code, self._entry_crops(gallery, concept, rows)))
-        own = self._explain.code_logits(checkpoint, visitor, image)[gallery.bits_of(concept)]
+        own = self._text(checkpoint, visitor, image, tuple(range(gallery.n_bits)[gallery.bits_of(concept)]))
         n_once = int((book.counts == 1).sum())
-        return Dictionary(
-            concept, tuple(entries), n_used, gallery.bits_per_concept, n_once, page, n_pages, subcode_text(own > 0)
-        )
+        return Dictionary(concept, tuple(entries), n_used, gallery.bits_per_concept, n_once, page, n_pages, own)
+
+    def _text(self, checkpoint: str, visitor: str, image: str, bits: tuple[int, ...]) -> str:
+        """Write some bits of an image's code; nothing where there is no image."""
+        if not image:
+            return ""
+        return subcode_text(self._explain.code_logits(checkpoint, visitor, image)[list(bits)] > 0)
 
     def _gallery(self, checkpoint: str, concept: int) -> tuple[Gallery, int]:
         gallery = self._photos.shown_gallery(checkpoint).gallery.sample

@@ -4,10 +4,12 @@ from typing import Any
 
 import gradio as gr
 
+from ..api import Api, call_of
 from ..center_records import CenterMap
 from ..render.center_plot import CLASS_KEY, center_figure
 from ..render.centers import center_controls, center_measures, class_card, waiting
-from ..services import ConceptHashError, Services
+from ..render.code import code_panel
+from ..services import ConceptHashError
 from ..session import GALLERY_PREFIX, Session
 from .guard import guarded, in_place, unchanged
 from .plot import plot
@@ -19,7 +21,7 @@ CHOICES = {"projection": ("tsne", "pca"), "grouping": ("name", "taxonomy")}
 TOGGLES = ("overlay", "links")
 
 
-def centers_tab(page: gr.Blocks, services: Services, session: gr.State, tabs: gr.Tabs) -> None:
+def centers_tab(page: gr.Blocks, api: Api, session: gr.State, tabs: gr.Tabs) -> None:
     """Put the tab's content here and let it follow the session."""
     controls = surface(waiting(), elem_id="ch-centerbar")
     with gr.Row(elem_id="ch-centers"):
@@ -31,12 +33,12 @@ def centers_tab(page: gr.Blocks, services: Services, session: gr.State, tabs: gr
     def show(now: Session) -> Any:
         if now.tab != "centers":
             return gr.skip(), gr.skip(), gr.skip(), gr.skip()
-        return _content(services, now)
+        return _content(api, now)
 
     @guarded(unchanged)
     def act(now: Session, event: gr.EventData) -> Any:
         do, values = send_of(event)
-        shown = services.centers.picture(now.checkpoint, now.projection, now.grouping)
+        shown = _picture(api, now)
         new = act_on_centers(now, shown, do, values)
         return new, gr.Tabs(selected=new.tab) if new.tab != now.tab else gr.skip()
 
@@ -70,7 +72,7 @@ def act_on_centers(session: Session, shown: CenterMap, do: str, values: dict[str
     if do == "lasso":
         return session.replace(classes=_enclosed(shown, values["keys"]))
     if do in ("look", "match"):
-        new = session.replace(classes=(str(values["name"]),), family="", patterns=())
+        new = session.replace(classes=(str(values["name"]),), family="", patterns=(), where=())
         return new.replace(tab="match") if do == "match" else new
     if do == "clear":
         return session.replace(classes=())
@@ -104,9 +106,9 @@ def _enclosed(shown: CenterMap, keys: list[Any]) -> tuple[str, ...]:
     return found
 
 
-def _content(services: Services, now: Session) -> tuple[str, str, str, str]:
-    info = services.info(now.checkpoint)
-    shown = services.centers.picture(now.checkpoint, now.projection, now.grouping)
+def _content(api: Api, now: Session) -> tuple[str, str, str, str]:
+    services = api.services
+    info, shown = services.info(now.checkpoint), _picture(api, now)
     center = now.center if now.center in shown.class_names else ""
     detail = services.centers.detail(now.checkpoint, center, shown.grouping) if center else None
     n_images = detail.n_images if detail else 0
@@ -116,7 +118,17 @@ def _content(services: Services, now: Session) -> tuple[str, str, str, str]:
         shown, center=center, chosen=now.classes, overlay=bool(now.overlay), links=bool(now.links), n_images=n_images
     )
     figure = center_figure(shown, center=center, chosen=chosen, links=bool(now.links), images=images)
-    return bar, figure, class_card(detail, info, now.names_or(info.concept_names)), center_measures(shown)
+    call = call_of("centers", checkpoint=now.checkpoint, projection=now.projection, grouping=now.grouping)
+    return (
+        bar,
+        figure,
+        class_card(detail, info, now.names_or(info.concept_names)),
+        center_measures(shown) + code_panel(call),
+    )
+
+
+def _picture(api: Api, now: Session) -> CenterMap:
+    return api.centers(now.checkpoint, now.projection, now.grouping)  # type: ignore[arg-type]
 
 
 def _chosen(shown: CenterMap, classes: tuple[str, ...]) -> frozenset[str]:

@@ -1,13 +1,15 @@
 """The Explain tab: what each concept of the image in hand looks at, and what it wrote."""
 
+import dataclasses
 import json
 from typing import Any
 
 import gradio as gr
 
+from ..api import Api, call_of
 from ..records import MapControls, ModelInfo
+from ..render.code import code_panel
 from ..render.explain import explanation_page, guide, nothing_chosen
-from ..services import Services
 from ..session import Session
 from .guard import guarded, in_place, unchanged
 from .surface import ASKS_MODEL, WRITES, send_of, surface
@@ -17,8 +19,9 @@ __all__ = ["act_on_explain", "controls_of", "explain_tab"]
 CHOICES = {"method": ("rollout", "raw", "gradient"), "head_fusion": ("mean", "max", "min")}
 
 
-def explain_tab(page: gr.Blocks, services: Services, session: gr.State, tabs: gr.Tabs) -> None:
+def explain_tab(page: gr.Blocks, api: Api, session: gr.State, tabs: gr.Tabs) -> None:
     """Put the tab's content here and let it follow the session."""
+    services = api.services
     surface(guide(), elem_id="ch-guide")
     panel = surface(elem_id="ch-explain")
 
@@ -30,10 +33,12 @@ def explain_tab(page: gr.Blocks, services: Services, session: gr.State, tabs: gr
             return nothing_chosen()
         info, visitor = services.info(now.checkpoint), request.session_hash or ""
         controls = controls_of(now)
-        explanation = services.explain.explain(now.checkpoint, visitor, now.image, controls)
+        explanation = api.explain(now.image, now.checkpoint, visitor=visitor, **dataclasses.asdict(controls))
         bit = services.explain.bit(now.checkpoint, visitor, now.image, now.bit) if now.bit >= 0 else None
         names = now.names_or(info.concept_names)
-        return explanation_page(explanation, info, names, controls, concept=now.concept, bit_view=bit)
+        content = explanation_page(explanation, info, names, controls, concept=now.concept, bit_view=bit)
+        call = call_of("explain", image=now.image, checkpoint=now.checkpoint, **dataclasses.asdict(controls))
+        return content + code_panel(call)
 
     @guarded(unchanged)
     def act(now: Session, event: gr.EventData) -> Any:

@@ -121,6 +121,7 @@ def known_of(services: Services, name: str) -> Known | None:
         n_blocks=info.n_blocks,
         classes=info.class_names,
         families=info.family_names,
+        values=tuple(f"{column}={value}" for column, values in info.facet_values for value in values if value),
         centers=services.models.checkpoint(name).class_names,
     )
 

@@ -4,21 +4,25 @@ from typing import Any
 
 import gradio as gr
 
+from ..api import Api, call_of
+from ..api_types import WORDS
 from ..records import ModelInfo
+from ..render.code import code_panel
 from ..render.explain import nothing_chosen
 from ..render.match import match_page
-from ..services import Services
 from ..session import IGNORE, Session
 from .guard import guarded, in_place, unchanged
 from .surface import ASKS_MODEL, WRITES, page_of, send_of, surface
 
 __all__ = ["act_on_match", "match_tab"]
 
+_WORDS = {number: word for word, number in WORDS.items()}
 RANKS = ("hamming", "weighted", "none")
 
 
-def match_tab(page: gr.Blocks, services: Services, session: gr.State, tabs: gr.Tabs) -> None:
+def match_tab(page: gr.Blocks, api: Api, session: gr.State, tabs: gr.Tabs) -> None:
     """Put the tab's content here and let it follow the session."""
+    services = api.services
     panel = surface(elem_id="ch-match")
 
     @guarded(in_place)
@@ -30,10 +34,11 @@ def match_tab(page: gr.Blocks, services: Services, session: gr.State, tabs: gr.T
         info = services.info(now.checkpoint)
         names = now.names_or(info.concept_names)
         rules = rules_of(now, info)
-        result = services.match.match(
-            now.checkpoint, request.session_hash or "", now.image, page=now.page, names=names, **rules
+        asked: dict[str, Any] = {"image": now.image, "checkpoint": now.checkpoint, "page": now.page} | question_of(
+            rules
         )
-        return match_page(result, info, names, **rules)
+        result = api.match(**asked, visitor=request.session_hash or "", names=names)
+        return match_page(result, info, names, **rules) + code_panel(call_of("match", **asked))
 
     @guarded(unchanged)
     def act(now: Session, event: gr.EventData) -> Any:
@@ -55,6 +60,13 @@ def rules_of(session: Session, info: ModelInfo) -> dict[str, Any]:
     }
 
 
+def question_of(rules: dict[str, Any]) -> dict[str, Any]:
+    """Return the same question as the public function takes it: rules in words, weights as they are, not in tenths."""
+    agree = tuple(_WORDS.get(rule, rule) for rule in rules["agree"])
+    weights = tuple(weight / 10 for weight in rules["weights"]) if rules["rank"] == "weighted" else ()
+    return rules | {"agree": agree if {*agree} - {"ignore"} else (), "weights": weights}
+
+
 def act_on_match(session: Session, info: ModelInfo, do: str, values: dict[str, Any]) -> Session:
     """Return the session after one action on this tab; an unknown action changes nothing."""
     m = info.n_concepts
@@ -68,8 +80,7 @@ def act_on_match(session: Session, info: ModelInfo, do: str, values: dict[str, A
     if do == "rank":
         return session.replace(rank=values["value"]) if values["value"] in RANKS else session
     if do == "filter":
-        value = str(values["value"])
-        return session.replace(family=value) if values["name"] == "family" else session.replace(classes=_one(value))
+        return _filtered(session, info, str(values["name"]), str(values["value"]))
     if do == "unfilter":
         return session.whole_gallery()
     if do == "relax":
@@ -84,5 +95,11 @@ def act_on_match(session: Session, info: ModelInfo, do: str, values: dict[str, A
     return session
 
 
-def _one(name: str) -> tuple[str, ...]:
-    return (name,) if name else ()
+def _filtered(session: Session, info: ModelInfo, column: str, value: str) -> Session:
+    """Look only at images with one value of a column, with any one for an empty text."""
+    if column == "family":
+        return session.replace(family=value)
+    if column == "class":
+        return session.replace(classes=(value,) if value else ())
+    is_known = value in ("", *dict(info.facet_values).get(column, ()))
+    return session.with_value(column, value) if is_known else session

@@ -4,7 +4,9 @@ from typing import Any
 
 import gradio as gr
 
+from ..api import Api, call_of
 from ..records import ModelInfo
+from ..render.code import code_panel
 from ..render.download import download_link
 from ..render.explain import nothing_chosen
 from ..render.figure import FIGURE_TYPES, cells_figure
@@ -13,6 +15,7 @@ from ..render.plane import plane_figure
 from ..render.subcodes import subcodes_page
 from ..services import Services
 from ..session import Session
+from ..subcode_records import Plane
 from .guard import guarded, in_place, unchanged
 from .plot import plot
 from .surface import ASKS_MODEL, WRITES, page_of, send_of, surface
@@ -22,8 +25,9 @@ __all__ = ["act_on_subcodes", "subcodes_tab"]
 CHOICES = {"view": ("cells", "scatter", "dictionary"), "layout": ("paper", "poster")}
 
 
-def subcodes_tab(page: gr.Blocks, services: Services, session: gr.State, tabs: gr.Tabs) -> None:
+def subcodes_tab(page: gr.Blocks, api: Api, session: gr.State, tabs: gr.Tabs) -> None:
     """Put the tab's content here and let it follow the session."""
+    services = api.services
     panel = surface(elem_id="ch-subcodes")
     plane = plot("null", elem_id="ch-plane")
     flip = surface(elem_id="ch-flip")
@@ -35,7 +39,7 @@ def subcodes_tab(page: gr.Blocks, services: Services, session: gr.State, tabs: g
             return gr.skip(), gr.skip(), gr.skip()
         if not now.image:
             return nothing_chosen(), "null", ""
-        return _content(services, now, request.session_hash or "")
+        return _content(api, now, request.session_hash or "")
 
     @guarded(unchanged)
     def act(now: Session, event: gr.EventData) -> Any:
@@ -104,24 +108,26 @@ def concept_of(session: Session, info: ModelInfo) -> int:
     return min(max(session.concept, 0), info.n_concepts - 1)
 
 
-def _content(services: Services, now: Session, visitor: str) -> tuple[str, str, str]:
+def _content(api: Api, now: Session, visitor: str) -> tuple[str, str, str]:
+    services = api.services
     info = services.info(now.checkpoint)
-    names, view, concept = now.names_or(info.concept_names), view_of(now, info), concept_of(now, info)
-    asked = (now.checkpoint, visitor, now.image, concept)
+    names, concept = now.names_or(info.concept_names), concept_of(now, info)
+    view: Any = view_of(now, info)
     axes = services.subcodes.axes(now.checkpoint, concept, now.axes)
-    shown: Any
-    if view == "dictionary":
-        shown = services.subcodes.dictionary(*asked, now.dictionary_page)
-    elif view == "scatter":
-        axes = axes if len(axes) == 2 else services.subcodes.telling(now.checkpoint, concept)
-        shown = services.subcodes.plane(*asked, axes)
-    else:
-        shown = services.subcodes.grid(*asked, axes)
+    if view == "scatter" and len(axes) != 2:
+        axes = services.subcodes.telling(now.checkpoint, concept)
+    asked: dict[str, Any] = {"concept": concept, "checkpoint": now.checkpoint, "view": view, "axes": axes}
+    asked |= {"image": now.image, "page": now.dictionary_page}
+    shown = api.subcodes(**asked, visitor=visitor)
     content = subcodes_page(
         shown, info, names, view=view, layout=now.layout, axes=axes, window=now.window, patterns=now.patterns
     )
-    figure = plane_figure(shown, now.layout) if view == "scatter" else "null"
-    return content, figure, flip_page(services.flip.flip(*asked, now.flips), names)
+    figure = plane_figure(shown, now.layout) if isinstance(shown, Plane) else "null"
+    call = call_of("subcodes", **asked)
+    own = [bit for bit in now.flips if bit // info.bits_per_concept == concept]
+    flip = api.flip(now.image, concept, own, now.checkpoint, visitor=visitor)
+    turned = call_of("flip", image=now.image, concept=concept, bits=tuple(own), checkpoint=now.checkpoint)
+    return content + code_panel(call), figure, flip_page(flip, names) + code_panel(turned)
 
 
 def _with_axis(services: Services, now: Session, which: int, value: int) -> Session:

@@ -1,15 +1,19 @@
 """What the README says, held against what is there."""
 
 import re
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+import yaml
+from packaging.requirements import Requirement
 
 from concepthash import encode, evaluate, train
 from concepthash.checkpoint import read_checkpoint
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+COLORS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}  # that the Hub knows
 MODELS = sorted(p.parent for p in (ROOT / "checkpoints").glob("*/config.json"))
 
 
@@ -43,6 +47,34 @@ def test_options_in_the_text_exist(command: object, capsys: pytest.CaptureFixtur
     name = f"python -m {command.__name__}"  # type: ignore[attr-defined]
     for call in re.findall(rf"{re.escape(name)}((?:[^\n`]|\\\n)*)", text):
         assert set(re.findall(r"--[\w-]+", call)) <= known
+
+
+def test_the_head_says_what_a_space_needs_to_start() -> None:
+    head = yaml.safe_load(README.split("---\n")[1])
+    assert (head["sdk"], head["app_file"], head["license"]) == ("gradio", "app.py", "apache-2.0")
+    assert (ROOT / head["app_file"]).is_file() and (ROOT / head["thumbnail"]).is_file()
+    assert len(head["short_description"]) <= 60  # the Hub refuses longer ones
+    assert {head["colorFrom"], head["colorTo"]} <= COLORS
+    assert head["python_version"] in ("3.10", "3.11", "3.12")
+
+
+def test_a_space_runs_the_version_of_gradio_that_is_tested() -> None:
+    version = yaml.safe_load(README.split("---\n")[1])["sdk_version"]
+    assert required("tests/requirements.txt", "gradio") == f"=={version}"
+    assert metadata.version("gradio") == version
+    assert version in Requirement(f"gradio{required('requirements.txt', 'gradio')}").specifier
+
+
+@pytest.mark.parametrize("version", ["2.8.0", "2.9.1", "2.10.0", "2.11.0"])
+def test_a_space_with_lent_gpus_finds_its_torch_in_the_range(version: str) -> None:
+    assert version in Requirement(f"torch{required('requirements.txt', 'torch')}").specifier
+
+
+def required(file: str, package: str) -> str:
+    """Return the range that a file of requirements asks for."""
+    lines = (ROOT / file).read_text().splitlines()
+    found = [Requirement(line.split("#")[0]) for line in lines if line[:1].isalpha()]
+    return str(next(requirement.specifier for requirement in found if requirement.name == package))
 
 
 def test_pictures_of_the_readme_are_there() -> None:

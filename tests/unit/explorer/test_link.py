@@ -22,6 +22,7 @@ KNOWN = Known(
     n_blocks=4,
     classes=("marsh wren", "sooty tern", "<b>&wren", "crow"),
     families=("tern", "wren"),
+    values=("split=test", "split=train", "note=a=b.c", "note=<i>&#"),
     centers=("crow", "marsh wren", 'Gull, "gray"'),
 )
 OTHER = dataclasses.replace(KNOWN, model="a b&c", n_concepts=3, n_bits=6, first_image="", has_image=lambda image: False)
@@ -63,6 +64,7 @@ SESSIONS = st.builds(
     classes=subset(KNOWN.classes),
     family=st.sampled_from(("", *KNOWN.families)),
     patterns=per_concept(st.just("") | st.text(f"01{ANY}", min_size=4, max_size=4)),
+    where=st.tuples(*(st.sampled_from(pair) for pair in (KNOWN.values[:2], KNOWN.values[2:]))).flatmap(subset),
     browse=st.text(max_size=60).filter(str.isprintable),
     browse_page=st.integers(0, 40),
     view=st.sampled_from(("", "cells", "scatter", "dictionary")),
@@ -154,6 +156,9 @@ def test_a_page_without_a_link_starts_with_the_first_image() -> None:
         ("cl=1.1", "the chosen classes"),
         ("cl=", "the chosen classes"),
         ("f=2", "the chosen family"),
+        ("wh=4", "the chosen values"),
+        ("wh=0.1", "the chosen values"),
+        ("wh=split=test", "the chosen values"),
         ("pt=01xx", "the chosen sub-codes"),
         ("pt=01x.o", "the chosen sub-codes"),
         ("pt=01x2.o", "the chosen sub-codes"),

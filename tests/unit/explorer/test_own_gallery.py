@@ -1,12 +1,14 @@
 """The gallery named on the command line: a folder must open, a server may be away and come back."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from builders import make_gallery
 
 from concepthash.errors import GalleryError
+from concepthash.gallery.large_gallery import LargeGallery
 from explorer.services import own_gallery
 from explorer.services.own_gallery import OwnGallery
 
@@ -42,6 +44,33 @@ def test_a_server_that_is_away_is_asked_again_after_a_pause(tmp_path: Path, monk
     server.now += own_gallery.PAUSE
     assert own.get() is found
     assert server.n_asked == 2
+
+
+def test_asking_says_that_the_server_is_away_until_it_is_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server(monkeypatch)
+    own = OwnGallery("clickhouse://host/birds", tmp_path, 1000)
+    assert own.ask() == AWAY
+    server.is_up, server.now = True, server.now + own_gallery.PAUSE
+    assert own.ask() == "" and own.get() is not None
+
+
+def test_asking_an_open_gallery_finds_that_its_server_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server, gallery = Server(monkeypatch), object.__new__(LargeGallery)
+    server.is_up = True
+    monkeypatch.setattr(own_gallery, "open_any_gallery", lambda *_, **__: gallery)
+    own = OwnGallery("clickhouse://host/birds", tmp_path, 1000)
+
+    def fetch(text: str) -> dict[str, object]:
+        if not server.is_up:
+            raise GalleryError(AWAY)
+        return {}
+
+    gallery.engine = SimpleNamespace(fetch=fetch)
+    assert own.ask() == ""
+    server.is_up = False
+    assert own.ask() == AWAY
+    server.is_up = True
+    assert own.ask() == ""
 
 
 def test_copies_of_thumbnails_have_a_place_before_the_server_answers(

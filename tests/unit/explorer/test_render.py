@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from explorer.facet_records import Facet, FacetValue
 from explorer.records import (
     BitCell,
     BitView,
@@ -25,6 +26,7 @@ from explorer.records import (
     ThumbnailPage,
 )
 from explorer.render.explain import explanation_page
+from explorer.render.facets import facet_panel
 from explorer.render.markup import action, count, percent, text, thumbnail_url
 from explorer.render.match import match_page
 from explorer.render.page import gallery_notice, status_line
@@ -36,12 +38,18 @@ from explorer.render.selection import selection_chips
 EVIL = "<script>alert('1')</script>\" onload=\"x"
 BITS = (BitCell(0, 0.9, True, False), BitCell(1, -0.05, False, True))
 CENTERS = (Center(EVIL, EVIL, 0.5), Center("wren", "wren", -0.5))
-INFO = ModelInfo(EVIL, "cpu", 1, 2, 3, 2, (EVIL,), True, 9, EVIL, "examples", EVIL, (EVIL, "wren"), (EVIL,))
+CLASSES, OTHERS = tuple(f"{i} {EVIL}" for i in range(12)), (("note", (EVIL, "x")),)
+INFO = ModelInfo(EVIL, "cpu", 1, 2, 3, 2, (EVIL,), True, 9, EVIL, "examples", EVIL, CLASSES, (EVIL,), OTHERS)
 PHOTO = Photo(f"gallery:{EVIL}", EVIL, EVIL, EVIL, 40, 30, np.zeros((30, 40, 3), np.uint8))
 VIEW = ConceptView(0, np.full((2, 2), 0.25, np.float32), BITS, CENTERS, 0, 9, 1)
 BIT_VIEW = BitView(BITS[0], 0, np.full((2, 2), 0.25, np.float32), CENTERS, (), 3, 9)
 THUMBNAIL = Thumbnail(f"gallery:{EVIL}", EVIL, f"/t/{EVIL}.webp", 40, 30)
-CHIPS_HTML = selection_chips((EVIL,), classes=(EVIL, EVIL), family=EVIL, patterns=(EVIL,))
+CHIPS_HTML = selection_chips((EVIL,), classes=(EVIL, EVIL), family=EVIL, patterns=(EVIL,), where=(f"{EVIL}={EVIL}",))
+FACETS = (
+    Facet("class", tuple(FacetValue(f"{i} {EVIL}", 1500 - i, i == 9) for i in range(10)), 12),
+    Facet("family", (FacetValue(EVIL, 1, True),), 1),
+    Facet("note", (FacetValue(EVIL, 0, True), FacetValue("x", 3, False)), 2),
+)
 CHIPS = (Chip(0, 0, 2), Chip(0, 1, 2))
 
 
@@ -52,7 +60,7 @@ def explained(bit: BitView | None = None) -> str:
 
 def matched(*matches: Match, relaxations: tuple[Relaxation, ...] = (), agree: int = 0, **changes: int) -> str:
     counts = {"n_matching": len(matches), "n_filtered": 8, "n_gallery": 8, "n_carrying": 2, "page": 0, "n_pages": 1}
-    result = MatchResult(matches, **(counts | changes), subcodes=("10",), relaxations=relaxations)
+    result = MatchResult(matches, **(counts | changes), subcodes=("10",), relaxations=relaxations, facets=FACETS)
     return match_page(
         result,
         INFO,
@@ -63,6 +71,7 @@ def matched(*matches: Match, relaxations: tuple[Relaxation, ...] = (), agree: in
         classes=(EVIL,),
         family=EVIL,
         patterns=("1.",),
+        where=(f"note={EVIL}",),
     )
 
 
@@ -135,6 +144,23 @@ def test_a_bit_is_told_by_digit_and_word_never_by_color_alone() -> None:
 def test_agreement_is_told_by_shape_and_sign() -> None:
     page = matched(Match(THUMBNAIL, "wren", 3, 3.0, CHIPS))
     assert "is-same" in page and "✓" in page and "is-other" in page and "≠1" in page
+
+
+def test_the_most_common_values_are_buttons_and_the_chosen_one_is_among_them() -> None:
+    buttons = [button for button in Tags(matched()).buttons if button.get("class") == "ch-count"]
+    sent = [json.loads(button["data-with"] or "") for button in buttons]
+    assert [one["name"] for one in sent] == ["class"] * 5 + ["family", "note", "note"]
+    assert [one["value"] for one in sent] == [*(f"{i} {EVIL}" for i in range(4)), "", "", "", "x"]
+    assert [button["aria-pressed"] for button in buttons] == ["false"] * 4 + ["true"] * 3 + ["false"]
+    page = matched()
+    assert "1,500</span>" in page and ": 1 match&quot;" not in page and f'{text(EVIL)}: 1 match"' in page
+    assert page.count("<option") == (1 + 12) + (1 + 1) + (1 + 2)
+
+
+def test_a_page_without_facets_keeps_their_place() -> None:
+    page = facet_panel((), INFO, classes=(), family="", where=())
+    assert 'ch-count"' not in page
+    assert [int(rows) for rows in re.findall(r"--rows: (\d+)", page)] == [5, 1, 2]
 
 
 def test_no_match_says_why_and_offers_a_way_out() -> None:

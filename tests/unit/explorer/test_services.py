@@ -71,6 +71,27 @@ def test_a_concept_can_be_asked_to_differ(services: Services, first: str) -> Non
         assert {offer.agree for offer in both.relaxations} & {(IGNORE, 0), (DIFFER, IGNORE)}
 
 
+def test_what_is_found_is_counted_by_class_and_family_without_their_own_filters(services: Services, first: str) -> None:
+    found = services.match.match(MODEL, "me", first, page_size=99)
+    shown = {facet.column: {one.value: one.n_matching for one in facet.values} for facet in found.facets}
+    classes = [match.thumbnail.class_name for match in found.matches]
+    assert shown["class"] == {name: classes.count(name) for name in {*classes}} and len(shown["class"]) == 3
+    assert sum(shown["family"].values()) == found.n_matching
+    chosen = services.match.match(MODEL, "me", first, classes=("marsh wren", "no such bird"))
+    by_class, by_family = chosen.facets
+    assert [(one.value, one.n_matching, one.is_chosen) for one in by_class.values] == [
+        *((name, n, name == "marsh wren") for name, n in sorted(shown["class"].items(), key=lambda x: (-x[1], x[0]))),
+        ("no such bird", 0, True),
+    ]
+    assert [(one.value, one.n_matching) for one in by_family.values] == [("wren", chosen.n_matching)]
+
+
+def test_a_value_that_no_image_has_is_refused_with_a_sentence(services: Services, first: str) -> None:
+    for wrong in ("split=none", "split", "row=1", "", "=", "x" * 999):
+        with pytest.raises(QueryError, match="No image of the gallery has"):
+            services.match.match(MODEL, "me", first, where=(wrong,))
+
+
 def test_pages_of_matches_hold_every_other_image_once(services: Services, first: str) -> None:
     pages = [services.match.match(MODEL, "me", first, page=p, page_size=5) for p in range(3)]
     names = [match.thumbnail.image for page in pages for match in page.matches]

@@ -59,14 +59,29 @@ def test_a_pattern_narrows_one_concept_and_the_same_again_takes_it_back() -> Non
 
 
 def test_each_condition_on_the_gallery_can_be_taken_away_alone() -> None:
-    narrow = Session(classes=("a", "b"), family="f", patterns=("01", ".1"))
-    assert narrow.part == {"classes": ("a", "b"), "family": "f", "patterns": ("01", ".1")}
-    assert narrow.widened("classes").part == {"classes": (), "family": "f", "patterns": ("01", ".1")}
+    narrow = Session(classes=("a", "b"), family="f", patterns=("01", ".1"), where=("split=test", "note=x=y"))
+    assert narrow.part == {
+        "classes": ("a", "b"),
+        "family": "f",
+        "patterns": ("01", ".1"),
+        "where": ("split=test", "note=x=y"),
+    }
+    assert narrow.widened("classes").part == narrow.part | {"classes": ()}
+    assert narrow.widened("where:split").where == ("note=x=y",)
+    assert narrow.widened("where:other") == narrow
     assert narrow.widened("family").family == ""
     assert narrow.widened("patterns", 0).patterns == ("", ".1")
     assert narrow.widened("patterns", 0).widened("patterns", 1).patterns == ()
     assert narrow.widened("image") == narrow
     assert narrow.whole_gallery().part == Session().part
+
+
+def test_a_column_has_one_value_and_another_one_takes_its_place() -> None:
+    chosen = Session(page=2).with_value("split", "test").with_value("note", "x=y")
+    assert chosen.where == ("split=test", "note=x=y") and chosen.page == 0
+    assert chosen.with_value("split", "train").where == ("note=x=y", "split=train")
+    assert chosen.with_value("split", "").where == ("note=x=y",)
+    assert not chosen.whole_gallery().where
 
 
 def test_turned_bits_belong_to_one_image_and_turn_back() -> None:

@@ -27,6 +27,15 @@ def test_a_host_is_local_only_if_nobody_else_reaches_it(host: str, is_local: boo
     assert Settings(host=host).is_local is is_local
 
 
+def test_what_a_proxy_shows_is_not_for_this_computer_alone() -> None:
+    assert not read_settings(["--behind-proxy"], {}).is_local and not read_settings(["--behind-proxy"], {}).may_train
+
+    assert read_settings([], {}).root_path == ""
+    settings = read_settings([], {"GRADIO_ROOT_PATH": "/explorer"})
+    assert settings.root_path == "/explorer" and not settings.is_local and not settings.may_train
+    assert read_settings(["--root-path", "/other"], {"GRADIO_ROOT_PATH": "/explorer"}).root_path == "/other"
+
+
 @pytest.mark.parametrize("arguments", [["--port", "x"], ["--port", "0"], ["--port", "70000"], ["--device", "tpu"]])
 def test_a_wrong_flag_ends_with_exit_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -40,9 +49,15 @@ def test_bundled_galleries_are_those_of_this_project_unless_the_environment_says
     assert read_settings([], {"CONCEPTHASH_GALLERIES": "/g"}).galleries == Path("/g")
 
 
-def test_the_cache_folder_follows_the_environment() -> None:
-    assert read_settings([], {"CONCEPTHASH_CACHE": "/c"}).cache == Path("/c")
-    assert read_settings([], {"HOME": "/home/me"}).cache == Path("/home/me/.cache/concepthash")
+def test_the_cache_folder_follows_the_environment(tmp_path: Path) -> None:
+    assert read_settings([], {"CONCEPTHASH_CACHE": f"{tmp_path}/c"}).cache == tmp_path / "c"
+    assert read_settings([], {"HOME": str(tmp_path)}).cache == tmp_path / ".cache/concepthash"
+
+
+def test_a_home_that_cannot_be_written_is_no_place_for_the_cache(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.write_text("no folder")  # in which not even root makes one
+    assert read_settings([], {"HOME": str(home)}).cache == Settings.cache
 
 
 @pytest.mark.skipif(os.name != "posix", reason="training needs POSIX locks")

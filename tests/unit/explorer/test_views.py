@@ -16,7 +16,7 @@ from explorer.views.match import act_on_match
 from explorer.views.query import act_on_query
 from explorer.views.surface import send_of
 
-INFO = ModelInfo("m", "cpu", 2, 8, 3, 4, ("a", "b"), False, 9, "g", "own")
+INFO = ModelInfo("m", "cpu", 2, 8, 3, 4, ("a", "b"), False, 9, "g", "own", facet_values=(("split", ("test", "train")),))
 START = Session("m", "gallery:x")
 
 
@@ -51,6 +51,12 @@ def test_what_a_click_on_explain_changes(do: str, values: dict[str, Any], change
         ("rank", {"value": "none"}, {"rank": "none"}),
         ("rank", {"value": "evil"}, {}),
         ("filter", {"name": "family", "value": "wren"}, {"family": "wren"}),
+        ("filter", {"name": "class", "value": "marsh wren"}, {"classes": ("marsh wren",)}),
+        ("filter", {"name": "class", "value": ""}, {}),
+        ("filter", {"name": "split", "value": "test"}, {"where": ("split=test",)}),
+        ("filter", {"name": "split", "value": ""}, {}),
+        ("filter", {"name": "split", "value": "evil"}, {}),
+        ("filter", {"name": "row", "value": "test"}, {}),
         ("relax", {"agree": [1, 2], "keeps_filter": True}, {"agree": (1, 2)}),
         ("page", {"page": -3}, {"page": 0}),
         ("pick", {"image": "gallery:y"}, {"image": "gallery:y"}),

@@ -1,6 +1,7 @@
 """Search in memory against a naive loop over bits, whichever way the index takes to the codes."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from unittest.mock import patch
 
 import numpy as np
@@ -102,6 +103,9 @@ def test_search_equals_a_naive_loop_over_bits(
     distinct = patch.object(code_index, "_DISTINCT_BITS", distinct_bits)
     with distinct, patch.object(subcode_lists, "_LIST_COST", list_cost):
         assert_same(index.search(query, kept), naive_search(code, query, kept), query)
+        agreeing = np.arange(len(code))[index.agreeing(query, kept)]
+        anywhere = naive_search(code, replace(query, exclude_row=None), kept)[0]
+        assert agreeing.tolist() == sorted(row for _, row, _, _ in anywhere)
 
 
 def random_index(n: int, n_bits: int = 64, block_rows: int = 256) -> tuple[np.ndarray, CodeIndex]:

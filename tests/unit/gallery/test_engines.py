@@ -15,7 +15,7 @@ import pytest
 from clickhouse_rig import ChdbServer, needs_chdb
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stored_galleries import StoredGallery, assert_same, naive_search
+from stored_galleries import StoredGallery, assert_same, naive_facets, naive_search
 
 from concepthash.codes import pack_words
 from concepthash.errors import GalleryError
@@ -24,6 +24,8 @@ from concepthash.gallery.clickhouse import ClickHouseEngine, open_clickhouse
 from concepthash.gallery.clickhouse_client import ClickHouseAddress, ClickHouseClient
 from concepthash.gallery.code_index import CodeIndex
 from concepthash.gallery.duckdb_engine import DuckDBEngine
+from concepthash.gallery.facet_index import FacetIndex
+from concepthash.gallery.facets import Facets
 from concepthash.gallery.matches import Matches
 from concepthash.gallery.selection import Condition
 from concepthash.gallery.sql import count_statement
@@ -152,14 +154,36 @@ def clusters(server: ChdbServer) -> Clusters:
 
 def in_memory(gallery: StoredGallery, query: Query) -> Matches:
     """Search positions in memory, where somebody else has selected rows, and name the rows."""
+    found = index_of(gallery).search(placed(gallery, query), selected(gallery, query))
+    return replace(found, rows=np.array(gallery.rows)[found.rows])
+
+
+def facets_in_memory(gallery: StoredGallery, engine: DuckDBEngine, query: Query) -> Facets:
+    """Count positions in memory, by the values that an engine reads."""
+    index = FacetIndex(index_of(gallery), engine.facet_columns, engine.facet_values(np.array(gallery.rows)))
+    asked = placed(gallery, query)
+    counts = [index.facets(asked, lambda part: selected(gallery, replace(query, selection=part))) for _ in range(2)]
+    assert counts[0] == counts[1]  # the second one is remembered
+    return counts[0]
+
+
+def index_of(gallery: StoredGallery) -> CodeIndex:
+    return CodeIndex(pack_words(gallery.code), gallery.code.shape[1], gallery.n_concepts)
+
+
+def placed(gallery: StoredGallery, query: Query) -> Query:
+    """The query with a position where it leaves out a row."""
+    is_there = query.exclude_row in gallery.rows
+    place = int(np.searchsorted(np.array(gallery.rows), query.exclude_row)) if is_there else None
+    return replace(query, exclude_row=place)
+
+
+def selected(gallery: StoredGallery, query: Query) -> np.ndarray:
+    """Positions of the searched part, found by a naive loop."""
     rows = np.array(gallery.rows)
     alone = replace(query, rules=(ConceptRule(),) * len(query.rules), rank="none", k=len(rows), offset=0)
-    alone = replace(alone, exclude_row=None)
-    kept = np.searchsorted(rows, [row for _, row, _, _ in naive_search(gallery, alone)[0]])
-    is_there = query.exclude_row in gallery.rows
-    positioned = replace(query, exclude_row=int(np.searchsorted(rows, query.exclude_row)) if is_there else None)
-    found = CodeIndex(pack_words(gallery.code), gallery.code.shape[1], gallery.n_concepts).search(positioned, kept)
-    return replace(found, rows=rows[found.rows])
+    found = naive_search(gallery, replace(alone, exclude_row=None))[0]
+    return np.searchsorted(rows, [row for _, row, _, _ in found]).astype(np.int64)
 
 
 @settings(deadline=None, max_examples=60)
@@ -172,6 +196,9 @@ def test_duckdb_and_memory_find_what_a_naive_loop_over_bits_finds(data: st.DataO
             expected = naive_search(gallery, query)
             assert_same(engine.search(query), expected, query)
             assert_same(in_memory(gallery, query), expected, query)
+            facets = naive_facets(gallery, query)
+            assert engine.facets(query) == facets, query
+            assert facets_in_memory(gallery, engine, query) == facets, query
         engine.close()
 
 
@@ -183,6 +210,7 @@ def test_clickhouse_finds_what_a_naive_loop_over_bits_finds(clusters: Clusters, 
     engine = clusters.holding(gallery)
     for query in data.draw(st.lists(queries(gallery), min_size=1, max_size=5)):
         assert_same(engine.search(query), naive_search(gallery, query), query)
+        assert engine.facets(query) == naive_facets(gallery, query), query
 
 
 def stored(n: int = 40) -> StoredGallery:
@@ -242,14 +270,25 @@ def test_images_are_looked_up_in_the_order_asked_for(engine: DuckDBEngine) -> No
 
 def test_facets_count_the_matching_images_of_every_class_and_family(engine: DuckDBEngine) -> None:
     gallery = stored()
-    for query in (near(gallery), near(gallery, selection=Selection(NAMES[:5]), exclude_row=0)):
-        matching = [row // 2 for _, row, _, _ in naive_search(gallery, query)[0]]
-        assert matching
+    for query in (near(gallery), near(gallery, selection=Selection(NAMES[:5], "finch"), exclude_row=0)):
         facets = engine.facets(query)
-        for kind, counts in (("class", facets.classes), ("family", facets.families)):
-            names = [gallery.facts[i][kind] for i in matching if gallery.facts[i][kind] is not None]
-            assert counts == {name: names.count(name) for name in sorted(names)}
-            assert list(counts) == sorted(counts)
+        assert facets == naive_facets(gallery, query)
+        assert len(facets.classes) > 5 and facets.families  # their own filters do not count against them
+        assert list(facets.classes) == sorted(facets.classes)
+
+
+def test_another_filter_by_value_takes_no_scan(engine: DuckDBEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    gallery, texts = stored(), []
+    fetch = engine.fetch
+    engine.facets(near(gallery))
+    monkeypatch.setattr(engine, "fetch", lambda text, bound=None: texts.append(text) or fetch(text, bound))
+    for selection in (Selection(NAMES[:5]), Selection(family="finch"), Selection(NAMES[1:2], "finch")):
+        query = near(gallery, selection=selection)
+        assert engine.facets(query) == naive_facets(gallery, query)
+    assert not texts
+    query = near(gallery, selection=Selection(NAMES[:5]), exclude_row=0)
+    assert engine.facets(query) == naive_facets(gallery, query)
+    assert all('"row" = 0' in text for text in texts)  # only the image in hand is looked at
 
 
 def test_the_next_page_is_not_counted_again(engine: DuckDBEngine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,10 +9,20 @@ from clickhouse_rig import ChdbServer, needs_chdb
 from stored_images import PROVENANCE, centers, edit, image, logits
 
 from concepthash.errors import GalleryError, QueryError
-from concepthash.gallery import ConceptRule, Gallery, GalleryWriter, Query, Selection, open_gallery, opening
+from concepthash.gallery import (
+    ConceptRule,
+    Gallery,
+    GalleryWriter,
+    Query,
+    Selection,
+    duckdb_engine,
+    open_gallery,
+    opening,
+)
 from concepthash.gallery.large_gallery import LargeGallery
 from concepthash.gallery.opening import open_any_gallery
 from concepthash.gallery.selection import Condition
+from concepthash.gallery.sql import Statement
 
 N = 60
 
@@ -22,7 +32,8 @@ def folder(tmp_path: Path) -> Path:
     """A gallery of 60 images, of which 5 were taken away again."""
     out = tmp_path / "gallery"
     with GalleryWriter(out, PROVENANCE) as writer:
-        images = [image(i, class_name=None, label=-1, family=None) if i % 7 == 3 else image(i) for i in range(N)]
+        unknown = {"class_name": None, "label": -1, "family": None}
+        images = [image(i, split=("train", "test", None)[i % 3], **(unknown if i % 7 == 3 else {})) for i in range(N)]
         writer.append(images, np.round(logits(N)), centers(N))
         writer.finish()
     edit(out, 'DELETE FROM images WHERE "row" IN (0, 11, 12, 40, 59)')
@@ -71,6 +82,7 @@ def test_it_finds_what_a_gallery_that_is_read_whole_finds(folder: Path, large: L
     whole, random, n_found = open_gallery(folder), np.random.default_rng(0), 0
     assert len(large) == len(whole) == N - 5
     assert (large.class_names, large.family_names) == (whole.class_names, whole.family_names)
+    assert large.facet_values == whole.facet_values == {"split": ("test", "train")}
     for _ in range(300):
         query = random_query(random, whole)
         excluded = None if query.exclude_row is None else int(whole.rows[query.exclude_row])
@@ -79,6 +91,7 @@ def test_it_finds_what_a_gallery_that_is_read_whole_finds(folder: Path, large: L
         assert found.rows.tolist() == whole.rows[expected.rows].tolist(), query
         for name in ("distance", "concept_distances", "score", "n_matching", "n_filtered", "n_agreeing"):
             assert np.array_equal(getattr(found, name), getattr(expected, name)), (name, query)
+        assert large.facets(Query(**(vars(query) | {"exclude_row": excluded}))) == whole.facets(query), query
         n_found += len(found.rows)
     assert n_found > 300
 
@@ -98,6 +111,31 @@ def test_it_tells_of_images_what_a_gallery_that_is_read_whole_tells(folder: Path
     assert large.row_of("a/13.png") == 13
     assert large.row_of("a/12.png") is None
     assert large.thumbnail_folders() == whole.thumbnail_folders()
+
+
+def test_an_image_is_found_by_its_id_although_others_look_alike(
+    large: LargeGallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duckdb_engine, "_HASH", "(length({}) % 2)::UINTEGER")
+    assert [large.row_of(f"a/{row}.png") for row in (9, 10, 58)] == [9, 10, 58]
+    assert [large.row_of(name) for name in ("a/0.png", "a/59.png", "a/100.png", "", "'")] == [None] * 5
+
+
+def test_single_images_are_looked_up_in_little_memory_and_columns_read_in_much(
+    large: LargeGallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not large.has_codes:
+        pytest.skip("its database searches, too")
+    engine = large.engine
+    ask = "SELECT current_setting('memory_limit') AS limit, current_setting('threads') AS threads"
+    little = engine.tuples(Statement(ask, {}))
+    assert little == [("22.8 MiB", 1)]
+    large.search(Query((False,) * 12, (ConceptRule(),) * 3, selection=Selection(("class 1",))))
+    assert "GiB" in engine.fetch(ask)["limit"][0]
+    assert engine.tuples(Statement(ask, {})) == little
+    with pytest.raises(GalleryError):
+        engine.fetch("SELECT nonsense")
+    assert engine.tuples(Statement(ask, {})) == little
 
 
 def test_its_sample_is_spread_over_all_of_it(

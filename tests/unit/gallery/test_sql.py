@@ -1,6 +1,7 @@
 """Statements: one text for both databases, numbers by construction, texts only bound, and columns that exist."""
 
 import re
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -26,7 +27,7 @@ from concepthash.gallery.sql_layout import Layout
 LAYOUT = Layout(64, 4, {"class": "TEXT", "width": "BIGINT", "weight": "DOUBLE"})
 CODE = (True,) * 64
 FREE = (ConceptRule(),) * 4
-BUILDERS = (page_statement, count_statement, facet_statement, rows_of_selection)
+BUILDERS = (page_statement, count_statement, partial(facet_statement, columns=("class", "width")), rows_of_selection)
 
 
 def page(rules: tuple[ConceptRule, ...] = FREE, layout: Layout = LAYOUT, **changes: object) -> Statement:

@@ -1,0 +1,69 @@
+"""Facets in memory: which combination of values each image has, counted among the images that satisfy the rules."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from .code_index import CodeIndex
+from .facets import Facets, Groups, without_facets
+from .metadata import Value
+from .query import Query
+from .recent import Recent
+from .selection import Selection
+
+__all__ = ["FacetIndex"]
+
+_REMEMBERED = 256  # questions
+
+
+class FacetIndex:
+    """N images with their codes and, in a byte or two each, the combination of values they have.
+
+    Parameters
+    ----------
+    codes
+        Their codes.
+    columns
+        Class, family and other columns with few values.
+    parts
+        For some images after the other, the values of each column, None where there is none.
+    """
+
+    def __init__(self, codes: CodeIndex, columns: tuple[str, ...], parts: Iterable[Sequence[Sequence[Value]]]) -> None:
+        places: dict[tuple[Value, ...], int] = {}
+        ids = [
+            np.array([places.setdefault(values, len(places)) for values in zip(*part, strict=True)]).astype(
+                np.min_scalar_type(len(places))
+            )
+            for part in parts
+        ]
+        self._codes, self.groups = codes, Groups(columns, tuple(places))
+        self._ids = np.concatenate([np.empty(0, dtype=np.uint8), *ids])  # (N,)
+        self._counts: Recent[Query, np.ndarray] = Recent(_REMEMBERED)
+
+    def facets(self, query: Query, kept_of: Callable[[Selection], np.ndarray | None]) -> Facets:
+        """Count the images that satisfy a query by the values they have.
+
+        Parameters
+        ----------
+        query
+            Its ``exclude_row`` is a position.
+        kept_of
+            Gives the ascending positions (n,) of a part of the gallery, None for all.
+        """
+        asked = replace(query.counted, selection=without_facets(query.selection, self.groups.columns))
+        asked, excluded = replace(asked, exclude_row=None), query.exclude_row
+        counts = self._counts.get(asked)
+        if counts is None:
+            counts = self._count(asked, kept_of(asked.selection))
+            self._counts.keep(asked, counts)
+        if excluded is not None:
+            kept = kept_of(asked.selection)
+            is_kept = kept is None or bool(np.isin(excluded, kept))
+            counts = counts - self._count(asked, np.array([excluded] if is_kept else [], dtype=np.int64))
+        return self.groups.facets(counts, query.selection)
+
+    def _count(self, query: Query, kept: np.ndarray | None) -> np.ndarray:
+        """(G,) images of each combination that satisfy the rules."""
+        return np.bincount(self._ids[self._codes.agreeing(query, kept)], minlength=len(self.groups.values))

@@ -1,0 +1,117 @@
+"""How many bytes a request may bring, and all requests together: whatever is larger is refused while it arrives."""
+
+import errno
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = ["BodyLimit"]
+
+ENVELOPE = 1_000_000  # bytes around the files of a form
+ROOM = 5_000_000  # bytes that uploads leave free on the disk
+MOST = 2_000_000_000  # bytes of uploads that are kept at a time
+LARGE = "This request is larger than {} MB, the most that this server reads."
+BUSY = "Many large requests are being read at the moment; please try again in some seconds."
+FULL = "This server cannot store more files at the moment; please try again later."
+UNSTORED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+
+
+class BodyLimit:
+    """An ASGI layer: 413 for a body that is too large, 503 when all bodies together are, 507 where the disk is full.
+
+    ``max_bytes`` counts for JSON, which is read into memory, ``max_form_bytes`` for forms of uploads, which go to
+    ``folder``; ``max_all_bytes`` for all JSON that is being read and answered.
+    """
+
+    def __init__(self, app: ASGIApp, max_bytes: int, max_form_bytes: int, max_all_bytes: int, folder: Path) -> None:
+        self.app, self._folder = app, folder
+        self._max_bytes, self._max_form_bytes = max_bytes, max_form_bytes + ENVELOPE
+        self._max_all_bytes, self._n_all = max_all_bytes, 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http" or scope["method"] not in ("POST", "PUT", "PATCH"):
+            await self.app(scope, receive, send)
+            return
+        is_form = "/upload" in scope["path"]
+        declared = _declared(scope, self._max_form_bytes if is_form else self._max_bytes)
+        n_counted = 0 if is_form else min(declared, self._max_bytes)
+        self._n_all += n_counted
+        try:
+            body = _Body(receive, send, lambda n: self._refused(is_form, n, max(n, declared)))
+            await body.pass_on(self.app, scope)
+        finally:
+            self._n_all -= n_counted
+
+    def _refused(self, is_form: bool, n_read: int, n_bytes: int) -> JSONResponse | None:
+        """Say why a body of which ``n_read`` bytes are here is not read on."""
+        limit = self._max_form_bytes if is_form else self._max_bytes
+        if n_bytes > limit:
+            return _refusal(LARGE.format(limit // 1_000_000), 413)
+        if is_form and not n_read and _free(self._folder) < n_bytes + ROOM:
+            return _refusal(FULL, 507)
+        return _refusal(BUSY, 503) if not is_form and self._n_all > self._max_all_bytes else None
+
+
+class _Body:
+    """Passes one request on until ``refused`` says, after so many bytes, what to answer instead."""
+
+    def __init__(self, receive: Receive, send: Send, refused: Callable[[int], JSONResponse | None]) -> None:
+        self._receive, self._send, self._refused = receive, send, refused
+        self._n_read, self._has_begun = 0, False
+        self._refusal = refused(0)
+
+    async def pass_on(self, app: ASGIApp, scope: Scope) -> None:
+        """Answer the request."""
+        try:
+            if self._refusal is None:
+                await app(scope, self._read, self._answer)
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in UNSTORED:
+                self._refusal = _refusal(FULL, 507)
+            if self._refusal is None or self._has_begun:
+                raise
+        if self._refusal is not None and not self._has_begun:
+            await self._refusal(scope, self._receive, self._send)
+
+    async def _read(self) -> Message:
+        message = await self._receive()
+        self._n_read += len(message.get("body", b""))
+        self._refusal = self._refusal or self._refused(self._n_read)
+        if self._refusal is not None:
+            raise _RefusedError
+        return message
+
+    async def _answer(self, message: Message) -> None:
+        if self._refusal is None or self._has_begun:  # what the app makes of a body cut short is of no use
+            self._has_begun = True
+            await self._send(message)
+
+
+class _RefusedError(Exception):
+    """Ends the reading of a body."""
+
+
+def _declared(scope: Scope, unknown: int) -> int:
+    length = Headers(scope=scope).get("content-length", "")
+    return int(length[:16]) if length.isascii() and length.isdigit() else unknown
+
+
+def _free(folder: Path) -> int:
+    """Return the bytes that may still be stored in a folder, which need not be there yet."""
+    there = next((parent for parent in (folder, *folder.parents) if parent.is_dir()), Path("/"))
+    stored = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):  # deleted meanwhile
+            stored += path.lstat().st_size
+    return min(shutil.disk_usage(there).free, MOST - stored)
+
+
+def _refusal(sentence: str, status: int) -> JSONResponse:
+    headers = {"Retry-After": "5"} if status == 503 else None
+    return JSONResponse({"error": sentence, "detail": sentence}, status, headers)

@@ -1,0 +1,43 @@
+"""Routes of Gradio's that the page does not use, and that would let visitors run, write or see more than it offers."""
+
+import os
+from collections.abc import Collection
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+__all__ = ["CloseRoutes"]
+
+API = "/gradio_api/"
+CLOSED = (
+    "process_recording",  # runs ffmpeg on what is sent
+    "deep_link",  # writes a whole session to the disk, readable by whoever has its address
+    "proxy=",
+    "vibe-",
+    "run-history",
+    "runs",
+    "profiling",
+    "custom_component",
+)
+FILES = ("file=", "file/")
+
+
+class CloseRoutes:
+    """An ASGI layer that answers 404 for them, and for files that visitors ``uploaded``, which nobody reads back."""
+
+    def __init__(self, app: ASGIApp, uploaded: Collection[str]) -> None:
+        self.app, self._uploaded = app, uploaded
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http" and self._is_closed(scope["path"]):
+            await JSONResponse({"detail": "There is nothing here."}, 404)(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    def _is_closed(self, path: str) -> bool:
+        if path.partition("/monitoring")[1] and API not in path:
+            return True
+        name = path.partition(API)[2]
+        is_file = name.startswith(FILES)
+        return name.startswith(CLOSED) or (is_file and os.path.realpath(name[len(FILES[0]) :]) in self._uploaded)

@@ -1,0 +1,31 @@
+"""The app with a model that takes ``SLOW_SECONDS`` for every explanation of an image that is not the first one."""
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from app import main
+
+SECONDS = float(os.environ["SLOW_SECONDS"])
+
+
+def slow_down() -> None:
+    from concepthash.encoder import Encoder
+
+    explain, n_calls = Encoder.explain_batch, [0]
+
+    def slowly(self: Encoder, *args: Any) -> Any:
+        n_calls[0] += 1
+        if n_calls[0] > 1:
+            time.sleep(SECONDS)
+        return explain(self, *args)
+
+    Encoder.explain_batch = slowly  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    slow_down()
+    sys.exit(main())

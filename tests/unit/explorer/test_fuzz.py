@@ -1,0 +1,41 @@
+"""Whatever is asked of the public functions, the answer is an answer or a refusal in a sentence, and soon."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from fuzzing import DOORS, SECONDS, Question, ask, questions, sensible
+from hypothesis import HealthCheck, given, settings
+from live_page import LEAKS, live_page
+
+from explorer.doors import FUNCTIONS
+from explorer.services import Services
+
+pytestmark = pytest.mark.filterwarnings(*LEAKS)
+
+
+@pytest.fixture(scope="module")
+def client(services: Services) -> Iterator[httpx.Client]:
+    with live_page(services) as address, httpx.Client(base_url=address, timeout=SECONDS) as client:
+        yield client
+
+
+@pytest.mark.parametrize("door", DOORS)
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@given(question=questions())
+def test_every_question_is_answered_or_refused(door: str, question: Question, client: httpx.Client) -> None:
+    ask(client, door, question)
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_what_makes_sense_is_answered(function: str, door: str, client: httpx.Client) -> None:
+    assert ask(client, door, Question(function, sensible(function))) == "answered"
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"5", b"null", b"\xff\xfe", b'{"data": 5}', b"[" * 100_000])
+@pytest.mark.parametrize("path", ["run/explain", "call/explain", "queue/join", "mcp/"])
+def test_what_is_no_call_is_refused(path: str, content: bytes, client: httpx.Client) -> None:
+    headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+    answer = client.post(f"/gradio_api/{path}", content=content, headers=headers)
+    assert 400 <= answer.status_code < 500 and "Traceback" not in answer.text
