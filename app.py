@@ -48,6 +48,7 @@ def serve(settings: Settings) -> None:
         from explorer.ui import build_page, build_theme
 
         sweep(services)
+        share_cores(settings)
         page = build_page(services).queue(max_size=settings.queue_size)
         page.space_id = None  # where a Space is opened directly, Gradio would fetch a bar for the top from other sites
         theme, options = build_theme(), _options(services, page)
@@ -61,6 +62,7 @@ def serve(settings: Settings) -> None:
         footer_links=[],
         max_file_size=settings.max_request_bytes,
         allowed_paths=[],
+        state_session_capacity=5 * settings.visitors,
         ssr_mode=False,
         share=False,
         enable_monitoring=False,
@@ -73,6 +75,13 @@ def serve(settings: Settings) -> None:
     close_page(page)
     services.training.close()
     leave()
+
+
+def share_cores(settings: Settings) -> None:
+    """Give each of the calls that run at once cores of its own, since threads that share one wait for each other."""
+    import torch
+
+    torch.set_num_threads(max(1, torch.get_num_threads() // settings.calls_at_once))
 
 
 def sweep(services: Any) -> None:

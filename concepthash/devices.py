@@ -1,6 +1,8 @@
 """The device of a process, and the processes of one ``accelerate launch``: their shares, and all shares together."""
 
+import functools
 import os
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -8,7 +10,7 @@ import numpy as np
 import torch
 from torch import distributed
 
-from .errors import ConfigError
+from .errors import ConfigError, DeviceError
 
 __all__ = [
     "choose_device",
@@ -19,10 +21,12 @@ __all__ = [
     "n_processes",
     "process_index",
     "share",
+    "told_when_full",
     "wait",
 ]
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -104,3 +108,23 @@ def wait() -> None:
 def process_index() -> int:
     """Number of this process, from 0."""
     return distributed.get_rank() if distributed.is_initialized() else int(os.environ.get("RANK", "0"))
+
+
+def told_when_full(work: F) -> F:
+    """Let a method say in a sentence that the memory of its ``device`` is full, and free it for the next call."""
+
+    @functools.wraps(work)
+    def attempt(owner: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return work(owner, *args, **kwargs)
+        except torch.OutOfMemoryError as error:
+            full = DeviceError(
+                f"The device {owner.device} has no memory left for this; try again when less is going on, "
+                "or start with --device cpu."
+            )
+            full.__cause__ = error.with_traceback(None)  # whose frames hold the tensors
+        if owner.device.type == "cuda":
+            torch.cuda.empty_cache()
+        raise full
+
+    return attempt  # type: ignore[return-value]

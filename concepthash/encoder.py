@@ -1,9 +1,10 @@
-"""A loaded model behind a lock: RGB images in, code logits and concept maps out, numpy at the border."""
+"""A loaded model that threads take turns with: RGB images in, code logits and concept maps out, numpy at the border."""
 
-import functools
-import threading
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from queue import SimpleQueue
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,33 +15,11 @@ from .attribution import MapSettings, bit_map, concept_maps, gradient_maps
 from .checkpoint import Checkpoint, load_model
 from .config import BackboneConfig
 from .data.transforms import resize_for_model
-from .devices import join
-from .errors import ConfigError, DeviceError
-from .model import ConceptHashOutput
+from .devices import join, told_when_full
+from .errors import ConfigError
+from .model import ConceptHash, ConceptHashOutput
 
 __all__ = ["EncodedImages", "Encoder", "ImageExplanation", "normalize_images"]
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _told_when_full(work: F) -> F:
-    """Let a method say in a sentence that its device's memory is full, and leave the memory free for the next call."""
-
-    @functools.wraps(work)
-    def attempt(encoder: "Encoder", *args: Any, **kwargs: Any) -> Any:
-        try:
-            return work(encoder, *args, **kwargs)
-        except torch.OutOfMemoryError as error:
-            full = DeviceError(
-                f"The device {encoder.device} has no memory left for this; try again when less is going on, "
-                "or start with --device cpu."
-            )
-            full.__cause__ = error.with_traceback(None)  # whose frames hold the tensors
-        if encoder.device.type == "cuda":
-            torch.cuda.empty_cache()
-        raise full
-
-    return attempt  # type: ignore[return-value]
 
 
 class EncodedImages(NamedTuple):
@@ -70,6 +49,8 @@ class Encoder:
         Whether `code_logits` and `encode` may run in float16 on CUDA; elsewhere it changes nothing. Every image with
         a bit nearer to its threshold than `HALF_TOLERANCE` is encoded again in float32, so codes stay equal;
         attention centers are those of float16.
+    copies
+        How many calls may run at a time on the CPU; they share the weights. Elsewhere one runs after the other.
 
     Raises
     ------
@@ -81,12 +62,17 @@ class Encoder:
 
     HALF_TOLERANCE = 0.05
 
-    def __init__(self, checkpoint: Checkpoint, device: str = "auto", *, half: bool = False) -> None:
+    def __init__(self, checkpoint: Checkpoint, device: str = "auto", *, half: bool = False, copies: int = 1) -> None:
         self.checkpoint = checkpoint
         self.device = join(device)
         self.half = half and self.device.type == "cuda"
         self._model = load_model(checkpoint, self.device)
-        self._lock = threading.Lock()
+        self._free: SimpleQueue[ConceptHash] = SimpleQueue()
+        for model in (
+            self._model,
+            *(_with_same_weights(self._model) for _ in range(1, copies if self.device.type == "cpu" else 1)),
+        ):
+            self._free.put(model)
         with torch.inference_mode():
             self.class_centers: np.ndarray = self._model.class_centers().float().cpu().numpy()  # (C, K)
 
@@ -106,16 +92,16 @@ class Encoder:
         """Rows and columns (h, w) of concept maps."""
         return self._model.grid_size
 
-    @_told_when_full
+    @told_when_full
     def code_logits(self, images: Sequence[np.ndarray]) -> np.ndarray:
         """Code logits of RGB uint8 images (H, W, 3) of any sizes: (n, K) float32."""
         if not images:
             return np.empty((0, self.checkpoint.config.n_bits), np.float32)
         batch = self._batch(images)
-        with self._lock, torch.inference_mode():
-            return self._forward(batch).code_logits.cpu().numpy()
+        with self._turn() as model, torch.inference_mode():
+            return self._forward(model, batch).code_logits.cpu().numpy()
 
-    @_told_when_full
+    @told_when_full
     def encode(self, images: Sequence[np.ndarray]) -> EncodedImages:
         """Code logits and attention centers of the same, from one pass; the centers are those of the rollout."""
         if not images:
@@ -124,9 +110,9 @@ class Encoder:
                 np.empty((0, config.n_bits), np.float32), np.empty((0, config.n_concepts, 2), np.float32)
             )
         batch, settings = self._batch(images), MapSettings()
-        with self._lock, torch.inference_mode():
-            output = self._forward(batch, settings.n_attention(self.n_blocks))
-            maps = concept_maps(output, self._model, settings)
+        with self._turn() as model, torch.inference_mode():
+            output = self._forward(model, batch, settings.n_attention(self.n_blocks))
+            maps = concept_maps(output, model, settings)
             return EncodedImages(output.code_logits.cpu().numpy(), attention_centers(maps.float().cpu().numpy()))
 
     def explain(self, image: np.ndarray, settings: MapSettings = MapSettings()) -> ImageExplanation:
@@ -138,24 +124,24 @@ class Encoder:
         logits, maps = self.explain_batch([image], settings)
         return ImageExplanation(logits[0], maps[0])
 
-    @_told_when_full
+    @told_when_full
     def explain_batch(
         self, images: Sequence[np.ndarray], settings: MapSettings = MapSettings()
     ) -> tuple[np.ndarray, np.ndarray]:
         """The same for several images: (n, K) and (n, M, h, w) float32."""
         batch = self._batch(images)
-        with self._lock:
+        with self._turn() as model:
             if settings.method == "gradient":
-                maps = gradient_maps(self._model, batch, settings)
+                maps = gradient_maps(model, batch, settings)
                 with torch.inference_mode():
-                    logits = self._model(batch).code_logits
+                    logits = model(batch).code_logits
             else:
                 with torch.inference_mode():
-                    output = self._model(batch, n_attention=settings.n_attention(self.n_blocks))
-                    maps, logits = concept_maps(output, self._model, settings), output.code_logits
+                    output = model(batch, n_attention=settings.n_attention(self.n_blocks))
+                    maps, logits = concept_maps(output, model, settings), output.code_logits
         return logits.float().cpu().numpy(), maps.float().cpu().numpy()
 
-    @_told_when_full
+    @told_when_full
     def bit_map(self, image: np.ndarray, bit: int) -> np.ndarray:
         """Gradient-weighted attention of bit ``bit`` (0-based): (h, w) float32, sums to 1.
 
@@ -168,26 +154,41 @@ class Encoder:
         if not 0 <= bit < n_bits:
             raise ConfigError(f"There is no bit {bit}; this model has bits 0 to {n_bits - 1}.")
         batch = self._batch([image])
-        with self._lock:
-            return bit_map(self._model, batch, bit)[0].float().cpu().numpy()
+        with self._turn() as model:
+            return bit_map(model, batch, bit)[0].float().cpu().numpy()
 
-    def _forward(self, batch: Tensor, n_attention: int = 0) -> ConceptHashOutput:
+    @contextmanager
+    def _turn(self) -> Iterator[ConceptHash]:
+        """Wait for a model that nobody else uses meanwhile."""
+        model = self._free.get()
+        try:
+            yield model
+        finally:
+            self._free.put(model)
+
+    def _forward(self, model: ConceptHash, batch: Tensor, n_attention: int = 0) -> ConceptHashOutput:
         """One pass, in float16 where that is allowed; the code logits are float32, with signs as in float32."""
         if not self.half:
-            output = self._model(batch, n_attention=n_attention)
+            output = model(batch, n_attention=n_attention)
             return output._replace(code_logits=output.code_logits.float())
         with torch.autocast(self.device.type, dtype=torch.float16):
-            output = self._model(batch, n_attention=n_attention)
+            output = model(batch, n_attention=n_attention)
         logits = output.code_logits.float()
         unsure = (logits.abs() < self.HALF_TOLERANCE).any(dim=1)
         if unsure.any():
-            logits[unsure] = self._model(batch[unsure]).code_logits
+            logits[unsure] = model(batch[unsure]).code_logits
         return output._replace(code_logits=logits, attention=tuple(weights.float() for weights in output.attention))
 
     def _batch(self, images: Sequence[np.ndarray]) -> Tensor:
         config = self.checkpoint.config.backbone
         resized = np.stack([resize_for_model(image, config.image_size) for image in images])  # (n, h, w, 3)
         return normalize_images(torch.from_numpy(resized).to(self.device), config)
+
+
+def _with_same_weights(model: ConceptHash) -> ConceptHash:
+    """Copy everything of a model but its tensors, so that two threads can use it at once."""
+    shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+    return copy.deepcopy(model, shared)
 
 
 def normalize_images(images: Tensor, config: BackboneConfig) -> Tensor:

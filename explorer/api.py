@@ -18,7 +18,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from concepthash.errors import QueryError
-from concepthash.gallery.selection import Selection
 
 from .api_records import Call, CheckpointInfo, Classification, ComposedPart
 from .api_types import NAMED, WORDS, Count, Image, Index, Part, Rule, Share, Weight, checked, content_of
@@ -184,8 +183,11 @@ class Api:
         self,
         parts: Sequence[Part],
         checkpoint: str = "",
+        image: Image = "",
         classes: Sequence[str] = (),
         family: str = "",
+        patterns: Sequence[str] = (),
+        where: Sequence[str] = (),
         page: Index = 0,
         page_size: Count = 24,
         *,
@@ -200,10 +202,16 @@ class Api:
             for a sub-code that must differ by more than the radius.
         checkpoint
             Name of a model; empty for the default one.
+        image
+            An image that the other concepts are compared with, which need not agree; that of the first part if empty.
         classes
             Only images of these classes.
         family
             Only images of this family.
+        patterns
+            One text of 0, 1 and . (any) per concept that sub-codes must follow; empty for all.
+        where
+            Only images with these values in other columns of the gallery, such as "split=test".
         page
             Page of the results.
         page_size
@@ -219,7 +227,11 @@ class Api:
             name,
             visitor,
             tuple(self._part(part) for part in parts),
-            selection=Selection(tuple(classes), family),
+            self._name_of(image),
+            classes=tuple(classes),
+            family=family,
+            patterns=_one_each(patterns, self._n_concepts(name), "patterns", str),
+            where=tuple(where),
             page=page,
             page_size=page_size,
         )

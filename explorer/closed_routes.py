@@ -20,6 +20,7 @@ CLOSED = (
     "custom_component",
 )
 FILES = ("file=", "file/")
+LONGEST = 255  # bytes of a file's name
 
 
 class CloseRoutes:
@@ -36,8 +37,10 @@ class CloseRoutes:
             await self.app(scope, receive, send)
 
     def _is_closed(self, path: str) -> bool:
-        if path.partition("/monitoring")[1] and API not in path:
+        if "/monitoring" in path and API not in path:
             return True
+        if "\0" in path or any(len(part.encode(errors="replace")) > LONGEST for part in path.split("/")):
+            return True  # no file is called that, and Gradio stumbles over it
         name = path.partition(API)[2]
         is_file = name.startswith(FILES)
         return name.startswith(CLOSED) or (is_file and os.path.realpath(name[len(FILES[0]) :]) in self._uploaded)

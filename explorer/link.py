@@ -63,7 +63,8 @@ def is_link(query: str) -> bool:
 
 def missing_of(session: Session) -> str:
     """Say what a visitor would miss in a link to what is selected; empty where nothing is missing."""
-    words = ["your uploaded image"] if session.image.startswith(UPLOAD_PREFIX) else []
+    has_upload = any(image.startswith(UPLOAD_PREFIX) for image in (session.image, *session.pins))
+    words = ["your uploaded image"] if has_upload else []
     return " and ".join(words + (["the chosen classes"] if len(session.classes) > MAX_CLASSES else []))
 
 

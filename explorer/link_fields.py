@@ -15,6 +15,7 @@ MAX_SEARCH = 60
 LEFT_OUT = {"names": "a visitor's own words, not ids"}  # fields that are in no link, and why
 OPEN = "o"  # in a list: a concept that need not agree, or one without a pattern
 UNLIKE = "d"  # and a concept that must differ
+BETWEEN = "|"  # the images of concepts, whose ids have periods
 EITHER = "x"  # in a pattern: a bit that may be either; a period would be lost at the end of a pasted address
 
 
@@ -113,6 +114,15 @@ def _image_id(image: str, known: Known) -> str:
     return str(_checked(image, image.startswith(GALLERY_PREFIX))).removeprefix(GALLERY_PREFIX)
 
 
+def _pins(text: str, known: Known) -> tuple[str, ...]:
+    images = tuple(_image(part, known) if part else "" for part in text.split(BETWEEN))
+    return tuple(_checked(images, len(images) == known.n_concepts and any(images)))
+
+
+def _pin_ids(images: tuple[str, ...], known: Known) -> str:
+    return BETWEEN.join(_image_id(image, known) if image else "" for image in images)
+
+
 def _radius(text: str, known: Known) -> int:
     words = {OPEN: IGNORE, UNLIKE: DIFFER}
     return words[text] if text in words else _number(text, 0, known.size)
@@ -158,6 +168,7 @@ FIELDS: dict[str, Field] = {
         lambda radius, known: {IGNORE: OPEN, DIFFER: UNLIKE}.get(radius, str(radius)),
     ),
     "weights": _several("w", "the weights", lambda text, known: _number(text, 0, 50), _is_one_per_concept),
+    "pins": Field("pi", "the images of single concepts", _pin_ids, _pins),
     "rank": _choice("r", "the ranking", "hamming", "weighted", "none"),
     "page": _count("p", "the page", lambda known: known.n_images),
     "classes": _several("cl", "the chosen classes", _CLASS.read, _are_classes, _CLASS.write),

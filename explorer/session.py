@@ -49,6 +49,7 @@ class Session:
     # the question on Match
     agree: tuple[int, ...] = ()
     weights: tuple[int, ...] = ()
+    pins: tuple[str, ...] = ()  # images that concepts take their sub-code from, "" for the one in hand
     rank: str = "hamming"
     page: int = 0
     # the part of the gallery that is looked at, and the strip that shows it
@@ -76,7 +77,7 @@ class Session:
     def replace(self, **changes: Any) -> "Session":
         """Return a copy with ``changes``; a new question or another part always starts on its first page."""
         shows_other_part = {"classes", "family", "patterns", "where", "checkpoint"} & set(changes)
-        if shows_other_part or {"image", "agree", "weights", "rank"} & set(changes):
+        if shows_other_part or {"image", "agree", "weights", "rank", "pins"} & set(changes):
             changes.setdefault("page", 0)
         if shows_other_part or "browse" in changes:
             changes.setdefault("browse_page", 0)
@@ -130,6 +131,11 @@ class Session:
     def with_weight(self, concept: int, n_concepts: int, weight: int) -> "Session":
         """Weigh ``concept`` by ``weight`` tenths when results are ranked by weights."""
         return self.replace(weights=_with_item(self.weights, concept, n_concepts, min(max(weight, 0), 50), 10))
+
+    def with_pin(self, concept: int, n_concepts: int, image: str) -> "Session":
+        """Let ``concept`` take its sub-code from ``image``, or again from the one in hand for an empty text."""
+        pins = _with_item(self.pins, concept, n_concepts, image, "")
+        return self.replace(pins=pins if any(pins) else ())
 
     def with_name(self, concept: int, names: tuple[str, ...], name: str) -> "Session":
         """Call ``concept`` by another name than in ``names``."""

@@ -25,7 +25,7 @@ def code_panel(call: Call) -> str:
 
 def python_code(call: Call) -> str:
     """Write the call for Gradio's client."""
-    is_upload = any(_is_upload(value) for _, value in call.given)
+    is_upload = "handle_file(" in "".join(_in_python(value) for _, value in call.given)
     arguments = "".join(f"    {name}={_in_python(value)},\n" for name, value in call.given)
     return (
         f"from gradio_client import Client{', handle_file' if is_upload else ''}\n\n"
@@ -36,18 +36,26 @@ def python_code(call: Call) -> str:
 
 def curl_code(call: Call) -> str:
     """Write the call for a shell; an image of one's own goes in as base64, and by a pipe, since it is long."""
-    values = [value for _, value in call.values]
-    body = json.dumps({"data": ["\0" if _is_upload(value) else value for value in values]}, ensure_ascii=False)
+    body = json.dumps({"data": [_without_uploads(value) for _, value in call.values]}, ensure_ascii=False)
     url = f"{SERVER}/gradio_api/run/{call.function}"
     head = f"curl -s '{url}' \\\n  -H 'Content-Type: application/json'"
     if "\\u0000" not in body:
         return f"{head} \\\n  -d {_quoted(body)}\n"
     pattern = body.replace("\\", "\\\\").replace("%", "%%").replace("\\\\u0000", "%s")
-    return f"printf {_quoted(pattern)} \"$(base64 < {FILE} | tr -d '\\n')\" |\n{head} -d @-\n"
+    files = f" \"$(base64 < {FILE} | tr -d '\\n')\"" * body.count("\\u0000")
+    return f"printf {_quoted(pattern)}{files} |\n{head} -d @-\n"
 
 
 def _quoted(words: str) -> str:
     return "'" + words.replace("'", "'\\''") + "'"
+
+
+def _without_uploads(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_without_uploads(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _without_uploads(item) for name, item in value.items()}
+    return "\0" if _is_upload(value) else value
 
 
 def _is_upload(value: Any) -> bool:
@@ -59,6 +67,8 @@ def _in_python(value: Any) -> str:
         return f'handle_file("{FILE}")'
     if isinstance(value, (tuple, list)):
         return f"[{', '.join(map(_in_python, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{_in_python(name)}: {_in_python(item)}' for name, item in value.items())}}}"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 

@@ -1,6 +1,6 @@
 """The Match tab: the question on the left, its answers with their base rate on the right."""
 
-from ..records import DIFFER, IGNORE, Chip, Match, MatchResult, ModelInfo, Relaxation
+from ..records import DIFFER, IGNORE, Chip, Match, MatchResult, ModelInfo, Relaxation, Thumbnail
 from .facets import facet_panel
 from .markup import action, count, pager, percent, text, thumbnail_url
 from .palette import color_style
@@ -22,11 +22,12 @@ def match_page(
     family: str,
     patterns: tuple[str, ...],
     where: tuple[str, ...],
+    pins: tuple[Thumbnail | None, ...] = (),
 ) -> str:
-    """Lay out one question and its answers."""
+    """Lay out one question and its answers; ``pins`` are images that concepts take their sub-codes from."""
     facets = facet_panel(result.facets, info, classes=classes, family=family, where=where)
     question = question_panel(
-        result.subcodes, info, names, agree=agree, weights=weights, rank=rank, where_to_search=facets
+        result.subcodes, info, names, agree=agree, weights=weights, rank=rank, where_to_search=facets, pins=pins
     )
     part = selection_words(names, classes=classes, family=family, patterns=patterns, where=where)
     answers = results_panel(result, names, agree, part)

@@ -1,7 +1,7 @@
 """The question on the Match tab: which concepts must agree, how the rest ranks, where to search."""
 
-from ..records import DIFFER, IGNORE, ModelInfo
-from .markup import action, count, pressed, text
+from ..records import DIFFER, IGNORE, ModelInfo, Thumbnail
+from .markup import action, count, icon, pressed, text, thumbnail_url
 from .palette import badge, color_style
 
 __all__ = ["question_panel"]
@@ -11,6 +11,7 @@ _RANKS = {
     "weighted": ("Weighted", "Each concept’s differing bits count as much as its weight says."),
     "none": ("Not at all", "In the gallery’s own order: every image that satisfies the rules is as good as another."),
 }
+COMPOSED = '<p class="ch-hint">By the concepts asked for, since they come from several images.</p>'
 
 
 def question_panel(
@@ -22,29 +23,40 @@ def question_panel(
     weights: tuple[int, ...],
     rank: str,
     where_to_search: str,
+    pins: tuple[Thumbnail | None, ...] = (),
 ) -> str:
     """Show which concepts must agree, how the rest ranks, and, as HTML, where to search."""
+    kept = pins or (None,) * info.n_concepts
+    is_composed = any(pin and radius != IGNORE for pin, radius in zip(kept, agree, strict=True))
     rules = "".join(
-        _rule(m, names[m], subcodes[m], agree[m], weights[m], info.bits_per_concept, rank == "weighted")
+        _rule(m, names[m], subcodes[m], kept[m], agree[m], info.bits_per_concept)
+        + (_weight(m, names[m], weights[m]) if rank == "weighted" and not is_composed else "")
+        + "</li>"
         for m in range(info.n_concepts)
     )
+    ranking = COMPOSED if is_composed else _ranking(rank)
+    return (
+        '<section class="ch-question" aria-label="The question"><h3>Which concepts must agree?</h3>'
+        f'<ul class="ch-rules">{rules}</ul>'
+        f'<div class="ch-presets"><button type="button" class="ch-link" {action("all", radius=0)}>All exactly</button>'
+        f'<button type="button" class="ch-link" {action("all", radius=IGNORE)}>None</button></div>'
+        f"<h3>How are matches ranked?</h3>{ranking}<h3>Search in</h3>{where_to_search}</section>"
+    )
+
+
+def _ranking(rank: str) -> str:
     ranks = "".join(
         f'<button type="button" class="ch-seg" {pressed(value == rank)} {action("rank", value=value)} '
         f'title="{text(why)}">{text(word)}</button>'
         for value, (word, why) in _RANKS.items()
     )
     return (
-        '<section class="ch-question" aria-label="The question"><h3>Which concepts must agree?</h3>'
-        f'<ul class="ch-rules">{rules}</ul>'
-        f'<div class="ch-presets"><button type="button" class="ch-link" {action("all", radius=0)}>All exactly</button>'
-        f'<button type="button" class="ch-link" {action("all", radius=IGNORE)}>None</button></div>'
-        f'<h3>How are matches ranked?</h3><div class="ch-segments" role="group" aria-label="Ranking">{ranks}</div>'
-        f'<p class="ch-hint">{text(_RANKS[rank][1])}</p><h3>Search in</h3>'
-        f"{where_to_search}</section>"
+        f'<div class="ch-segments" role="group" aria-label="Ranking">{ranks}</div>'
+        f'<p class="ch-hint">{text(_RANKS[rank][1])}</p>'
     )
 
 
-def _rule(m: int, name: str, subcode: str, radius: int, weight: int, size: int, is_weighted: bool) -> str:
+def _rule(m: int, name: str, subcode: str, pin: Thumbnail | None, radius: int, size: int) -> str:
     within = max(radius, 1)
     buttons = "".join(
         f'<button type="button" class="ch-seg" {pressed(is_on)} '
@@ -60,9 +72,27 @@ def _rule(m: int, name: str, subcode: str, radius: int, weight: int, size: int, 
     asked = "" if radius == IGNORE else "is-asked"
     return (
         f'<li style="{color_style(m)}" class="{asked}"><div class="ch-rulehead">{badge(m)}'
-        f'<strong>{text(name)}</strong><code title="Sub-code of the query">{text(subcode)}</code></div>'
+        f'<strong>{text(name)}</strong><code title="Sub-code of the query">{text(subcode)}</code>'
+        f"{'' if pin else _keep(m, name)}</div>{_pin(m, name, pin) if pin else ''}"
         f'<div class="ch-row"><div class="ch-segments" role="group" aria-label="Agreement on {text(name)}">{buttons}'
-        f"</div>{stepper}</div>{_weight(m, name, weight) if is_weighted else ''}</li>"
+        f"</div>{stepper}</div>"
+    )
+
+
+def _keep(m: int, name: str) -> str:
+    return (
+        f'<button type="button" class="ch-link" {action("pin", concept=m, keep=True)} aria-label="Keep {text(name)} of '
+        'this image" title="Keep this sub-code while you choose another image for the other concepts">Keep</button>'
+    )
+
+
+def _pin(m: int, name: str, pin: Thumbnail) -> str:
+    """Show which image a concept takes its sub-code from."""
+    picture = f'<img src="{thumbnail_url(pin.path)}" alt="" width="36" height="36">' if pin.path else ""
+    return (
+        f'<div class="ch-pin">{picture}<span>of {text(pin.class_name)}</span><button type="button" '
+        f'class="ch-button is-icon" {action("pin", concept=m, keep=False)} title="Take it from the image in hand" '
+        f'aria-label="Take {text(name)} from the image in hand again">{icon("close")}</button></div>'
     )
 
 

@@ -1,17 +1,15 @@
 """Neighbors of a code put together from several images: the head of one, the wing of another, not that tail."""
 
-import numpy as np
-
 from concepthash.codes import binarize
 from concepthash.errors import QueryError
 from concepthash.gallery.large_gallery import AnyGallery
 from concepthash.gallery.query import ConceptRule, Query
-from concepthash.gallery.selection import Selection
 
 from ..api_records import ComposedPart
 from ..records import MatchResult
 from .explain import ExplainService
 from .match import result_of
+from .parts import selection_of
 from .photos import PhotoService
 
 __all__ = ["ComposeService"]
@@ -28,12 +26,18 @@ class ComposeService:
         checkpoint: str,
         visitor: str,
         parts: tuple[ComposedPart, ...],
+        image: str,
         *,
-        selection: Selection = Selection(),
+        classes: tuple[str, ...] = (),
+        family: str = "",
+        patterns: tuple[str, ...] = (),
+        where: tuple[str, ...] = (),
         page: int = 0,
         page_size: int = 24,
     ) -> MatchResult:
         """Return one page of the images that satisfy every part, those that differ least in the wanted ones first.
+
+        The other concepts are compared with those of ``image``, and need not agree.
 
         Raises
         ------
@@ -42,14 +46,16 @@ class ComposeService:
         """
         gallery = self._photos.shown_gallery(checkpoint).gallery
         _check(gallery, parts)
-        code = np.zeros(gallery.n_bits, dtype=bool)
+        code = binarize(self._explain.code_logits(checkpoint, visitor, image or parts[0].image))  # (K,)
         rules = [ConceptRule(weight=0.0)] * gallery.n_concepts
         for part in parts:
             bits = gallery.bits_of(part.concept)
             code[bits] = binarize(self._explain.code_logits(checkpoint, visitor, part.image))[bits]
             rules[part.concept] = _rule(part)
-        asked = tuple(map(bool, code))
-        return result_of(gallery, Query(asked, tuple(rules), "weighted", selection, page_size, page * page_size))
+        part_of_gallery = selection_of(gallery, classes, family, patterns, where)
+        offset = page * page_size
+        asked = Query(tuple(map(bool, code)), tuple(rules), "weighted", part_of_gallery, page_size, offset)
+        return result_of(gallery, asked)
 
 
 def _rule(part: ComposedPart) -> ConceptRule:

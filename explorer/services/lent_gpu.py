@@ -13,10 +13,10 @@ CALLS = ("code_logits", "encode", "explain_batch", "bit_map")  # numpy in, numpy
 SECONDS = 15  # that a call may keep the GPU
 
 
-def load_encoder(checkpoint: Checkpoint, device: str) -> Encoder:
+def load_encoder(checkpoint: Checkpoint, device: str, copies: int = 1) -> Encoder:
     """Load a model that borrows a GPU for each call, where the package ``spaces`` is installed and lends them."""
     lend = _lender()  # first of all, since it makes torch see the GPU that will be lent
-    encoder = Encoder(checkpoint, device)
+    encoder = Encoder(checkpoint, device, copies=copies)
     if lend is not None:
         _borrow(encoder, lend)
     return encoder

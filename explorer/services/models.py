@@ -53,7 +53,8 @@ class ModelShelf:
     def encoder(self, name: str) -> Encoder:
         """Return the loaded model; the first visitor waits for it, everyone after shares it."""
         checkpoint = self.checkpoint(name)
-        return self._encoders.get(checkpoint.fingerprint, lambda: load_encoder(checkpoint, self._settings.device))
+        how = self._settings.device, self._settings.calls_at_once
+        return self._encoders.get(checkpoint.fingerprint, lambda: load_encoder(checkpoint, *how))
 
     def has_files(self, name: str) -> bool:
         """Whether a model could be loaded again: its weights are where they were."""

@@ -154,6 +154,18 @@ class PhotoService:
         if size > limit:
             raise ImageError(f"{name} has {size / 1e6:.0f} MB; send an image of at most {limit // 1_000_000} MB.")
 
+    def pins(self, checkpoint: str, visitor: str, images: tuple[str, ...]) -> tuple[Thumbnail | None, ...]:
+        """Describe the images that concepts are held to, None for the image in hand; an upload has no file to show."""
+        gallery = self._galleries.of(checkpoint).gallery
+        return tuple(
+            None
+            if not image
+            else Thumbnail(image, self._sent(visitor, image)[0], "", 0, 0)
+            if image.partition(":")[0] in _SENT
+            else thumbnail(stored_image(gallery, image))
+            for image in images
+        )
+
     def _sent(self, visitor: str, image: str) -> tuple[str, bytes]:
         """Return name and content of an image that a visitor sent, or that came with a call."""
         kind, _, key = image.partition(":")

@@ -5,12 +5,13 @@ from typing import Any
 import gradio as gr
 
 from ..api import Api, call_of
+from ..api_records import Call
 from ..api_types import WORDS
-from ..records import ModelInfo
+from ..records import MatchResult, ModelInfo
 from ..render.code import code_panel
 from ..render.explain import nothing_chosen
 from ..render.match import match_page
-from ..session import IGNORE, Session
+from ..session import DIFFER, IGNORE, Session
 from .guard import guarded, in_place, unchanged
 from .surface import ASKS_MODEL, WRITES, page_of, send_of, surface
 
@@ -34,11 +35,10 @@ def match_tab(page: gr.Blocks, api: Api, session: gr.State, tabs: gr.Tabs) -> No
         info = services.info(now.checkpoint)
         names = now.names_or(info.concept_names)
         rules = rules_of(now, info)
-        asked: dict[str, Any] = {"image": now.image, "checkpoint": now.checkpoint, "page": now.page} | question_of(
-            rules
-        )
-        result = api.match(**asked, visitor=request.session_hash or "", names=names)
-        return match_page(result, info, names, **rules) + code_panel(call_of("match", **asked))
+        visitor = request.session_hash or ""
+        result, call = _answer(api, now, rules, names, visitor)
+        pins = services.photos.pins(now.checkpoint, visitor, now.pins)
+        return match_page(result, info, names, pins=pins, **rules) + code_panel(call)
 
     @guarded(unchanged)
     def act(now: Session, event: gr.EventData) -> Any:
@@ -67,6 +67,30 @@ def question_of(rules: dict[str, Any]) -> dict[str, Any]:
     return rules | {"agree": agree if {*agree} - {"ignore"} else (), "weights": weights}
 
 
+def parts_of(session: Session, agree: tuple[int, ...]) -> list[dict[str, Any]]:
+    """Return the asked concepts with the images they take their sub-codes from; nothing where that is one image."""
+    images = [pin or session.image for pin in session.pins or ("",) * len(agree)]
+    asked = [(m, images[m], rule) for m, rule in enumerate(agree) if rule != IGNORE]
+    if all(image == session.image for _, image, _ in asked):
+        return []
+    return [
+        {"image": image, "concept": m} | ({"radius": rule} if rule > 0 else {"differs": True} if rule == DIFFER else {})
+        for m, image, rule in asked
+    ]
+
+
+def _answer(
+    api: Api, now: Session, rules: dict[str, Any], names: tuple[str, ...], visitor: str
+) -> tuple[MatchResult, Call]:
+    asked: dict[str, Any] = {"image": now.image, "checkpoint": now.checkpoint, "page": now.page}
+    parts = parts_of(now, rules["agree"])
+    if parts:
+        asked |= now.part | {"parts": parts}
+        return api.compose(**asked, visitor=visitor), call_of("compose", **asked)
+    asked |= question_of(rules)
+    return api.match(**asked, visitor=visitor, names=names), call_of("match", **asked)
+
+
 def act_on_match(session: Session, info: ModelInfo, do: str, values: dict[str, Any]) -> Session:
     """Return the session after one action on this tab; an unknown action changes nothing."""
     m = info.n_concepts
@@ -75,6 +99,8 @@ def act_on_match(session: Session, info: ModelInfo, do: str, values: dict[str, A
         return session.with_rule(int(values["concept"]), m, radius)
     if do == "all":
         return session.replace(agree=(max(IGNORE, int(values["radius"])),) * m)
+    if do == "pin":
+        return session.with_pin(int(values["concept"]), m, session.image if values.get("keep") else "")
     if do == "weight":
         return session.with_weight(int(values["concept"]), m, int(values["value"]))
     if do == "rank":

@@ -35,6 +35,12 @@ class Tally:
         self.errors: list[str] = []
         self.wrong: list[str] = []
 
+    def add(self, other: "Tally") -> None:
+        """Take in what came back elsewhere."""
+        self.seconds += other.seconds
+        self.errors += other.errors
+        self.wrong += other.wrong
+
 
 def pictures(files: Sequence[Path], n: int) -> list[bytes]:
     """Cut ``n`` photos, each of another file and with another border, into new JPEG files."""

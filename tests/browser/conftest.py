@@ -94,7 +94,7 @@ def serve() -> Callable[..., AbstractContextManager[str]]:
 def serving(*arguments: str, folder: Path, **environ: str) -> Iterator[str]:
     """Run the app on a free port, with logs and cache in ``folder``, and give its address."""
     port, logs = free_port(), folder / "app.log"
-    env = os.environ | {"CONCEPTHASH_CACHE": str(folder / "cache")} | environ
+    env = os.environ | {"CONCEPTHASH_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"} | environ
     command = [sys.executable, "app.py", "--port", str(port), "--device", "cpu", *arguments]
     with logs.open("w") as log, subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log) as process:
         try:

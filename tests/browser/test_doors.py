@@ -23,6 +23,7 @@ def asked(address: str, photo_folder: Path, model_folder: Path, gallery_folder: 
         "CONCEPTHASH_GALLERY": str(gallery_folder),
         "CONCEPTHASH_CACHE": str(tmp_path_factory.mktemp("cache")),
         "CONCEPTHASH_DEVICE": "cpu",
+        "OMP_NUM_THREADS": "1",  # as the app has, since sums of several threads differ in their last digits
         "PYTHONPATH": str(ROOT),
     }
     command = [sys.executable, str(ROOT / "tests" / "door_client.py"), address, str(photo_of(photo_folder))]

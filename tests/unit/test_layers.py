@@ -50,6 +50,11 @@ ALLOWED = {  # module or package -> what it may import of ours
     "explorer.api_types": {"explorer.records", "concepthash"},
     "explorer.sent_images": {"concepthash"},
     "explorer.statuses": set(),
+    "explorer.callers": set(),
+    "explorer.rate_limit": {"explorer.callers"},
+    "explorer.body_limit": set(),
+    "explorer.closed_routes": set(),
+    "explorer.shared_configs": set(),
     "explorer.doors": {
         "explorer.api",
         "explorer.records",
@@ -70,6 +75,7 @@ ALLOWED = {  # module or package -> what it may import of ours
     },
     "explorer.views": {
         "explorer.api",
+        "explorer.api_records",
         "explorer.api_types",
         "explorer.services",
         "explorer.render",
@@ -84,6 +90,7 @@ ALLOWED = {  # module or package -> what it may import of ours
     "explorer.ui": {
         "explorer.api",
         "explorer.doors",
+        "explorer.shared_configs",
         "explorer.views",
         "explorer.render",
         "explorer.services",
@@ -95,7 +102,7 @@ ALLOWED = {  # module or package -> what it may import of ours
         "explorer.doorway",
         "explorer.health",
         "explorer.ui",
-        "explorer.long_links",
+        "explorer.layers",
         "explorer.services",
         "explorer.settings",
         "explorer.records",

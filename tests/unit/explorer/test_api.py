@@ -82,6 +82,27 @@ def test_a_code_is_composed_of_the_sub_codes_of_several_images(api: Api, service
         assert order == sorted(order)
 
 
+def test_the_concepts_that_no_part_names_are_compared_with_the_given_image(api: Api, services: Services) -> None:
+    gallery = services.photos.shown_gallery("birds-8").gallery.sample
+    ids, bits = [f"gallery:{name}" for name in gallery.image_ids], gallery.code_logits > 0
+    size = gallery.bits_per_concept
+    for image in ("", ids[4]):
+        found = api.compose([{"image": ids[0], "concept": 0, "radius": size}], image=image)
+        for match in found.matches:
+            i = ids.index(match.thumbnail.image)
+            other = ids.index(image) if image else 0
+            assert match.chips[0].distance == int((bits[i, :size] != bits[0, :size]).sum())
+            assert match.chips[1].distance == int((bits[i, size:] != bits[other, size:]).sum())
+
+
+def test_a_composed_question_stays_within_the_chosen_part_of_the_gallery(api: Api, first: str) -> None:
+    part = {"image": first, "concept": 0, "radius": 4}
+    found = api.compose([part], classes=["marsh wren"])  # type: ignore[list-item]
+    assert {match.thumbnail.class_name for match in found.matches} == {"marsh wren"}
+    with pytest.raises(QueryError):
+        api.compose([part], patterns=["0"])  # type: ignore[list-item]
+
+
 def test_a_part_from_one_image_alone_is_what_match_finds_and_the_image_itself(api: Api, first: str) -> None:
     composed = api.compose([{"image": first, "concept": 1}])
     matched = api.match(first, agree=["ignore", "exact"], rank="none")

@@ -39,7 +39,7 @@ def test_a_call_says_only_what_is_not_as_by_default_and_knows_all_values() -> No
 def test_the_shell_sends_every_value_in_its_order(tmp_path: Path) -> None:
     call = call_of("match", image="gallery:a", agree=("exact", 2), family=HOSTILE)
     assert sent_by(curl_code(call), tmp_path) == [
-        "gallery:a", "", ["exact", 2], "hamming", [], [], HOSTILE, [], 0, 24
+        "gallery:a", "", ["exact", 2], "hamming", [], [], HOSTILE, [], [], 0, 24
     ]  # fmt: skip
     assert not (tmp_path / "hacked").exists()
 
@@ -63,6 +63,18 @@ def test_python_code_is_python_that_makes_the_call(image: str) -> None:
         "family": repr(HOSTILE),
         "api_name": "'/match'",
     }
+
+
+def test_a_composed_question_names_every_image_and_sends_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "your-image.jpg").write_bytes(b"pixels")
+    parts = [{"image": "upload:1", "concept": 0}, {"image": "gallery:a", "concept": 1, "differs": True}]
+    call = call_of("compose", parts=parts, image="upload:1")
+    encoded = base64.b64encode(b"pixels").decode()
+    sent = sent_by(curl_code(call), tmp_path)
+    assert sent[0] == [{"image": encoded, "concept": 0}, parts[1]] and sent[2] == encoded
+    code = python_code(call)
+    assert "import Client, handle_file" in code and code.count('handle_file("your-image.jpg")') == 2
+    ast.parse(code)
 
 
 def test_no_value_becomes_markup() -> None:

@@ -59,6 +59,9 @@ SESSIONS = st.builds(
     discard=st.integers(0, 95),
     agree=per_concept(st.integers(DIFFER, 4)),
     weights=per_concept(st.integers(0, 50)),
+    pins=per_concept(st.sampled_from(("", *IMAGES)).map(lambda image: image and f"gallery:{image}")).map(
+        lambda pins: pins if any(pins) else ()
+    ),
     rank=st.sampled_from(("hamming", "weighted", "none")),
     page=st.integers(0, 40),
     classes=subset(KNOWN.classes),
@@ -150,6 +153,10 @@ def test_a_page_without_a_link_starts_with_the_first_image() -> None:
         ("a=0.5", "what must agree"),
         ("a=0.0.0", "what must agree"),
         ("w=10.51", "the weights"),
+        ("pi=|", "the images of single concepts"),
+        ("pi=a/1.jpg", "the images of single concepts"),
+        ("pi=|nowhere.jpg", "the images of single concepts"),
+        ("pi=upload:1|", "the images of single concepts"),
         ("r=best", "the ranking"),
         ("p=41", "the page"),
         ("cl=4", "the chosen classes"),

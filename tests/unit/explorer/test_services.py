@@ -14,7 +14,7 @@ from explorer.records import DIFFER, IGNORE, MapControls
 from explorer.services import Services, load_services
 from explorer.services.cache import AnswerCache
 from explorer.services.explain import UNDECIDED, cosines
-from explorer.services.photos import UploadStore
+from explorer.services.uploads import UploadStore
 from explorer.settings import Settings
 
 MODEL = "birds-8"

@@ -8,11 +8,11 @@ import pytest
 
 from concepthash.errors import QueryError
 from explorer.records import ModelInfo
-from explorer.session import IGNORE, Session
+from explorer.session import DIFFER, IGNORE, Session
 from explorer.ui import build_theme
 from explorer.views.explain import act_on_explain, controls_of, names_in
 from explorer.views.guard import guarded, in_place
-from explorer.views.match import act_on_match
+from explorer.views.match import act_on_match, parts_of
 from explorer.views.query import act_on_query
 from explorer.views.surface import send_of
 
@@ -47,6 +47,9 @@ def test_what_a_click_on_explain_changes(do: str, values: dict[str, Any], change
     [
         ("rule", {"concept": 1, "radius": 99}, {"agree": (IGNORE, 4)}),
         ("all", {"radius": 0}, {"agree": (0, 0)}),
+        ("pin", {"concept": 1, "keep": True}, {"pins": ("", "gallery:x")}),
+        ("pin", {"concept": 5, "keep": True}, {}),
+        ("pin", {"concept": 1, "keep": False}, {}),
         ("weight", {"concept": 0, "value": "25"}, {"weights": (25, 10)}),
         ("rank", {"value": "none"}, {"rank": "none"}),
         ("rank", {"value": "evil"}, {}),
@@ -102,3 +105,21 @@ def test_an_error_is_a_sentence_in_place_and_a_surprise_is_logged(caplog: pytest
 def test_the_theme_fetches_no_font() -> None:
     theme = build_theme()
     assert not [font for font in (*theme._font, *theme._font_mono) if "Google" in type(font).__name__]
+
+
+@pytest.mark.parametrize(
+    ("pins", "agree", "parts"),
+    [
+        ((), (0, DIFFER), []),
+        (("", "gallery:y"), (0, IGNORE), []),
+        (("gallery:x", "gallery:x"), (0, 0), []),
+        (("", "gallery:y"), (IGNORE, 2), [("gallery:y", 1, 2, None)]),
+        (("gallery:y", ""), (0, DIFFER), [("gallery:y", 0, None, None), ("gallery:x", 1, None, True)]),
+    ],
+)
+def test_a_question_is_composed_where_an_asked_concept_is_of_another_image(
+    pins: tuple[str, ...], agree: tuple[int, ...], parts: list[tuple[Any, ...]]
+) -> None:
+    names = ("image", "concept", "radius", "differs")
+    expected = [{k: v for k, v in zip(names, part, strict=True) if v is not None} for part in parts]
+    assert parts_of(START.replace(pins=pins), agree) == expected
