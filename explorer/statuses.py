@@ -12,9 +12,9 @@ __all__ = ["HonestStatus", "set_status"]
 log = logging.getLogger("concepthash.explorer")
 
 KEY = "concepthash.status"
-CALLS = ("/gradio_api/run/", "/gradio_api/api/", "/gradio_api/call/", "/gradio_api/mcp")
+CALLS = ("/gradio_api/run/", "/gradio_api/api/", "/gradio_api/call/", "/gradio_api/mcp", "/gradio_api/upload")
 UNREADABLE = (
-    "This call does not fit the function: too few values, or a name it does not know. "
+    "This call does not fit the function: too few values, a name it does not know, or no file where one belongs. "
     "GET /gradio_api/info lists all functions with their parameters."
 )
 
@@ -38,10 +38,11 @@ class HonestStatus:
             await self.app(scope, receive, send)
             return
         known: dict[str, int] = scope.setdefault(KEY, {})
-        unreadable, has_begun, is_unreadable = JSONResponse({"error": UNREADABLE}, 400), False, False
+        unreadable, has_begun, is_unreadable, has_ended = JSONResponse({"error": UNREADABLE}, 400), False, False, False
 
         async def answer(message: Message) -> None:
-            nonlocal has_begun, is_unreadable
+            nonlocal has_begun, is_unreadable, has_ended
+            has_ended = message["type"] == "http.response.body" and not message.get("more_body", False)
             if message["type"] == "http.response.start" and message["status"] == 500:
                 if "status" not in known:
                     has_begun = is_unreadable = True
@@ -53,8 +54,11 @@ class HonestStatus:
 
         try:
             await self.app(scope, receive, answer)
+        except OSError:
+            raise  # such as a full disk, of which the layer round this one speaks
         except Exception as error:
-            if has_begun:
-                raise
             log.warning("A call could not be read: %s", type(error).__name__)
-            await unreadable(scope, receive, send)
+            if not has_begun:
+                await unreadable(scope, receive, send)
+            elif not has_ended:  # a stream that has said what is wrong, and that Gradio would tear off
+                await send({"type": "http.response.body"})

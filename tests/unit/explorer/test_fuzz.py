@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+import schemathesis
 from fuzzing import DOORS, SECONDS, Question, ask, questions, sensible
 from hypothesis import HealthCheck, given, settings
 from live_page import LEAKS, live_page
@@ -31,6 +32,32 @@ def test_every_question_is_answered_or_refused(door: str, question: Question, cl
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_what_makes_sense_is_answered(function: str, door: str, client: httpx.Client) -> None:
     assert ask(client, door, Question(function, sensible(function))) == "answered"
+
+
+@pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisDeprecationWarning")  # of schemathesis' own draws
+def test_the_described_interface_answers_whatever_fits_its_description(client: httpx.Client) -> None:
+    schema = schemathesis.openapi.from_url(f"{client.base_url}gradio_api/openapi.json")
+    operations = [operation.ok() for operation in schema.get_all_operations()]
+    assert len(operations) == 1 + 2 * len(FUNCTIONS)
+    for operation in operations:
+
+        @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+        @given(case=operation.as_strategy())
+        def try_it(case: schemathesis.Case) -> None:
+            answer = case.call(base_url=str(client.base_url), timeout=SECONDS)
+            assert answer.status_code < 500 and "Traceback" not in answer.text
+
+        try_it()
+
+
+def test_an_answer_that_nobody_has_asked_for_is_refused_and_ends(client: httpx.Client) -> None:
+    answer = client.get("/gradio_api/call/flip/nowhere")
+    assert "event: error" in answer.text
+
+
+def test_an_upload_without_a_file_is_refused(client: httpx.Client) -> None:
+    answer = client.post("/gradio_api/upload", files={"files": (None, "{}")})
+    assert answer.status_code == 400 and "no file" in answer.json()["error"]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"5", b"null", b"\xff\xfe", b'{"data": 5}', b"[" * 100_000])
