@@ -55,7 +55,8 @@ def as_json(value: Any) -> Any:
         names = (field.name for field in dataclasses.fields(value) if field.name != left_out)
         return {name: as_json(getattr(value, name)) for name in names}
     if isinstance(value, (np.ndarray, np.generic)):
-        return as_json(value.tolist())
+        plain = value.tolist()
+        return plain if value.dtype.kind in "biu" or np.isfinite(value).all() else as_json(plain)
     if isinstance(value, (list, tuple)):
         return [as_json(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

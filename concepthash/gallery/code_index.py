@@ -4,7 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..codes import pack_words
+from ..codes import pack_words, unpack_words
 from ..errors import QueryError
 from .block_scan import BlockScan
 from .criteria import Criteria
@@ -80,6 +80,10 @@ class CodeIndex:
             n_filtered=(len(self) if kept is None else len(kept)) - was_kept,
             n_agreeing=n_agreeing - agrees,
         )
+
+    def codes_of(self, positions: np.ndarray) -> np.ndarray:
+        """(n, K) bool, codes at some positions (n,)."""
+        return unpack_words(self._words[positions].view(np.int64), self.n_bits)
 
     def agreeing(self, query: Query, kept: np.ndarray | None = None) -> np.ndarray | slice:
         """Return the (n,) ascending positions of all codes, or of the kept ones, that satisfy a query's rules.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..codes import binarize
 from ..errors import QueryError
 from .code_index import CodeIndex
 from .code_shape import CodeShape
@@ -127,6 +128,10 @@ class Gallery(CodeShape):
         if self.thumbnails:
             self.thumbnails.fetch(self.rows[rows])
         return tuple(self._image(int(row)) for row in rows)
+
+    def codes_of(self, rows: np.ndarray) -> np.ndarray:
+        """(n, K) bool, codes of some rows (n,)."""
+        return binarize(self.code_logits_of(rows))
 
     def code_logits_of(self, rows: np.ndarray) -> np.ndarray:
         """(n, K) float32, code logits of some rows (n,)."""

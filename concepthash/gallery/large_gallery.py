@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..codes import binarize
 from ..errors import GalleryError
 from .code_index import CodeIndex
 from .code_shape import CodeShape
@@ -116,6 +117,13 @@ class LargeGallery(CodeShape):
         if not self.shows_originals:
             self._thumbnails.fetch(one.row for one in found)
         return tuple(map(self._described, found))
+
+    def codes_of(self, rows: np.ndarray) -> np.ndarray:
+        """(n, K) bool, codes of some rows (n,), from memory where they are there."""
+        if not self.has_codes:
+            return binarize(self.code_logits_of(rows))
+        codes, known = self._index
+        return codes.codes_of(_places(known, rows))
 
     def code_logits_of(self, rows: np.ndarray) -> np.ndarray:
         """(n, K) float32, code logits of some rows (n,)."""

@@ -1,6 +1,5 @@
 """Neighbors of a code put together from several images: the head of one, the wing of another, not that tail."""
 
-from concepthash.codes import binarize
 from concepthash.errors import QueryError
 from concepthash.gallery.large_gallery import AnyGallery
 from concepthash.gallery.query import ConceptRule, Query
@@ -46,11 +45,11 @@ class ComposeService:
         """
         gallery = self._photos.shown_gallery(checkpoint).gallery
         _check(gallery, parts)
-        code = binarize(self._explain.code_logits(checkpoint, visitor, image or parts[0].image))  # (K,)
+        code = self._explain.code(checkpoint, visitor, image or parts[0].image)  # (K,)
         rules = [ConceptRule(weight=0.0)] * gallery.n_concepts
         for part in parts:
             bits = gallery.bits_of(part.concept)
-            code[bits] = binarize(self._explain.code_logits(checkpoint, visitor, part.image))[bits]
+            code[bits] = self._explain.code(checkpoint, visitor, part.image)[bits]
             rules[part.concept] = _rule(part)
         part_of_gallery = selection_of(gallery, classes, family, patterns, where)
         offset = page * page_size

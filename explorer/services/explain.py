@@ -47,6 +47,14 @@ class ExplainService:
         photo = self._shown.get((checkpoint, owned), lambda: self._photos.photo(checkpoint, visitor, image, pixels()))
         return Explanation(photo, nearest, concepts, controls.method)
 
+    def code(self, checkpoint: str, visitor: str, image: str) -> np.ndarray:
+        """Return the code (K,) bool of one image."""
+        gallery = self._photos.shown_gallery(checkpoint).gallery
+        row = gallery.row_of(image.partition(":")[2]) if image.startswith("gallery:") else None
+        if row is None:
+            return binarize(self.code_logits(checkpoint, visitor, image))
+        return gallery.codes_of(np.array([row]))[0]
+
     def code_logits(self, checkpoint: str, visitor: str, image: str) -> np.ndarray:
         """Return the values before the sign (K,) float32 of one image."""
         kind, _, key = image.partition(":")

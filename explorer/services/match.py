@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from concepthash.codes import binarize, subcode_text, subcodes
+from concepthash.codes import subcode_text, subcodes
 from concepthash.gallery.large_gallery import AnyGallery
 from concepthash.gallery.matches import Matches
 from concepthash.gallery.query import ConceptRule, Query
@@ -45,7 +45,7 @@ class MatchService:
     ) -> MatchResult:
         """Return one page of neighbors of ``image``; ``agree`` has one radius per concept, or `IGNORE` or `DIFFER`."""
         gallery = self._photos.shown_gallery(checkpoint).gallery
-        code = binarize(self._explain.code_logits(checkpoint, visitor, image))  # (K,)
+        code = self._explain.code(checkpoint, visitor, image)  # (K,)
         agree = agree if len(agree) == gallery.n_concepts else (IGNORE,) * gallery.n_concepts
         query = Query(
             code=tuple(bool(bit) for bit in code),

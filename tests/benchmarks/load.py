@@ -12,6 +12,7 @@ time of all others' calls: about their number times the time of one.
 
 import argparse
 import asyncio
+import gc
 import inspect
 import json
 import os
@@ -118,6 +119,7 @@ def measure(n_visitors: int, seconds: float) -> dict[str, Any]:
     calls = prepared(Api(lambda: services), n_visitors)
     bare_loop(services, calls[:20])
     with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as (address, process):
+        gc.freeze()  # what this process has loaded is not looked through for every answer
         warm = asyncio.run(crowd(address, calls, 600, PER_VISITOR))
         alone = Tally()
         forgotten = [asked for i, asked in enumerate(calls) if i % PER_VISITOR < PER_VISITOR // 2]  # by the app

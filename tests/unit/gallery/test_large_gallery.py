@@ -201,3 +201,11 @@ def test_one_on_a_server_shows_copies_of_its_thumbnails(tmp_path: Path) -> None:
             gallery.images(found.rows)
         server.start()
         assert gallery.images(found.rows) == shown
+
+
+def test_codes_of_single_images_are_the_stored_ones(folder: Path, large: LargeGallery) -> None:
+    whole = open_gallery(folder)
+    places = np.array([3, 0, 54, 17])
+    rows = np.array([large.row_of(whole.image_ids[place]) for place in places])
+    np.testing.assert_array_equal(large.codes_of(rows), whole.codes_of(places))
+    np.testing.assert_array_equal(whole.codes_of(places), whole.code_logits[places] > 0)
