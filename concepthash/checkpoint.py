@@ -3,12 +3,13 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import load_file, save
 
 from .concept_names import check_concept_names, read_concept_names
 from .config import ModelConfig, from_dict
@@ -152,7 +153,7 @@ def load_model(checkpoint: Checkpoint, device: str | torch.device = "cpu") -> Co
 
 
 def weights_of(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
-    """All weights of a checkpoint by name, as they are stored, those of its stem included.
+    """All weights of a checkpoint by name, as they are stored, mapped from its files, those of its stem included.
 
     Raises
     ------
@@ -160,9 +161,9 @@ def weights_of(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
         If a file is missing or altered.
     """
     try:
-        state = load(_read_whole(checkpoint, checkpoint.path / "weights.safetensors", checkpoint.fingerprint))
+        state = _map(checkpoint, checkpoint.path / "weights.safetensors", checkpoint.fingerprint)
         if checkpoint.stem:
-            stem = load(_read_whole(checkpoint, _stem_file(checkpoint.path, checkpoint.stem), checkpoint.stem))
+            stem = _map(checkpoint, _stem_file(checkpoint.path, checkpoint.stem), checkpoint.stem)
             state |= {f"{STEM}{name}": tensor for name, tensor in stem.items()}
     except SafetensorError as error:
         raise CheckpointError(f"The weights of {checkpoint.name!r} cannot be used: {error}") from error
@@ -179,20 +180,24 @@ def _shared_stem_file(folder: Path, stem: str) -> Path:
     return folder.parent / "stems" / f"{stem[:16]}.safetensors"
 
 
-def _read_whole(checkpoint: Checkpoint, file: Path, sha256: str) -> bytes:
+def _map(checkpoint: Checkpoint, file: Path, sha256: str) -> dict[str, torch.Tensor]:
+    """Map the tensors of a file into memory, once its content is known to be the one that was saved."""
     try:
-        content = file.read_bytes()
+        with file.open("rb") as opened, mmap(opened.fileno(), 0, access=ACCESS_READ) as content:
+            found = hashlib.sha256(content).hexdigest()
     except OSError as error:
         raise CheckpointError(
             f"Weights of {checkpoint.name!r} cannot be read from {file.parent.name}/{file.name}: {error.strerror}. "
             "Copy the whole folder again, and the folder 'stems' beside it where there is one."
         ) from error
-    if hashlib.sha256(content).hexdigest() != sha256:
+    except ValueError:  # nothing can be mapped of an empty file
+        found = ""
+    if found != sha256:
         raise CheckpointError(
             f"The weights of {checkpoint.name!r} were altered or cut short: the SHA-256 of {file.name} is not the one "
             "in config.json. Copy the whole folder again."
         )
-    return content
+    return load_file(file)
 
 
 def _load_strictly(model: ConceptHash, state: dict[str, torch.Tensor]) -> None:

@@ -9,7 +9,14 @@ import pytest
 import torch
 from builders import tiny_classes, tiny_model
 
-from concepthash.checkpoint import Checkpoint, load_model, read_checkpoint, rename_concepts, save_checkpoint
+from concepthash.checkpoint import (
+    Checkpoint,
+    load_model,
+    read_checkpoint,
+    rename_concepts,
+    save_checkpoint,
+    weights_of,
+)
 from concepthash.encoder import Encoder
 from concepthash.errors import CheckpointError, ConfigError
 
@@ -164,3 +171,16 @@ def test_a_device_that_is_not_there_is_refused(checkpoint: Checkpoint, device: s
 def test_a_config_holds_no_surprises(checkpoint: Checkpoint) -> None:
     stored = json.loads((checkpoint.path / "config.json").read_text())
     assert set(stored) == {"format", "weights_sha256", "stem_sha256", "model"}
+
+
+def test_an_empty_file_of_weights_is_refused(checkpoint: Checkpoint) -> None:
+    (checkpoint.path / "weights.safetensors").write_bytes(b"")
+    with pytest.raises(CheckpointError, match="were altered or cut short"):
+        weights_of(checkpoint)
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only Linux lists what a process has mapped")
+def test_weights_are_mapped_and_not_read_into_memory(checkpoint: Checkpoint) -> None:
+    state = weights_of(checkpoint)
+    assert str(checkpoint.path / "weights.safetensors") in Path("/proc/self/maps").read_text()
+    assert state
