@@ -9,10 +9,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from app import main
 
-SECONDS = float(os.environ["SLOW_SECONDS"])
 
-
-def slow_down() -> None:
+def slow_down(seconds: float) -> None:
     from concepthash.encoder import Encoder
 
     explain, n_calls = Encoder.explain_batch, [0]
@@ -20,12 +18,12 @@ def slow_down() -> None:
     def slowly(self: Encoder, *args: Any) -> Any:
         n_calls[0] += 1
         if n_calls[0] > 1:
-            time.sleep(SECONDS)
+            time.sleep(seconds)
         return explain(self, *args)
 
     Encoder.explain_batch = slowly  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":
-    slow_down()
+    slow_down(float(os.environ["SLOW_SECONDS"]))
     sys.exit(main())

@@ -17,7 +17,8 @@ from typing import Any
 import httpx
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from ..fuzzing import DOORS, SECONDS, Question, ask, questions
+from tests.fuzzing import DOORS, SECONDS, Question, ask, questions
+
 from .load import served
 
 BATCH = 200  # questions between two looks at the clock

@@ -33,8 +33,8 @@ from explorer.api import Api
 from explorer.doors import as_json
 from explorer.services import Services, load_services
 from explorer.settings import read_settings
+from tests.app_process import free_port, wait_for
 
-from ..app_process import free_port, wait_for
 from .visitors import Asked, Tally, pictures, visit
 
 ROOT = Path(__file__).parents[2]
