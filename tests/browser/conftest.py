@@ -35,8 +35,12 @@ class Visit:
 
     def watch(self) -> None:
         self.page.on("pageerror", lambda error: self.problems.append(f"page error: {error}"))
-        self.page.on("console", lambda m: self.problems.append(f"console: {m.text}") if m.type == "error" else None)
+        self.page.on("console", lambda m: self._read(m.text) if m.type == "error" else None)
         self.page.on("request", lambda r: self._check(r.url))
+
+    def _read(self, message: str) -> None:
+        if not message.startswith("AbortError"):  # Gradio says so of what it was reading when the page is left
+            self.problems.append(f"console: {message}")
 
     def _check(self, url: str) -> None:
         if not url.startswith(("http://127.0.0.1", "data:", "blob:")):

@@ -37,8 +37,10 @@ ENVIRON = {  # what a Space sets, as far as Gradio or the app look at it
 SETTINGS = " ".join(f"'{name}={value}'" for name, value in ENVIRON.items())
 PLACE = "/mnt"  # where the checkout lies there
 BOX = f"""
+python=$2
+case "$3" in /tmp/*) mount --bind "$3" /media && python="/media${{2#"$3"}}";; esac
 mount --bind "$1" {PLACE} && mount -o remount,ro,bind {PLACE} && mount -t tmpfs -o size=64m tmpfs /tmp || exit 9
-ip link set lo up && cd {PLACE} && exec env -i PATH="$PATH" HOME={PLACE} {SETTINGS} "$2" app.py
+ip link set lo up && cd {PLACE} && exec env -i PATH="$PATH" HOME={PLACE} {SETTINGS} "$python" app.py
 """
 # `spaces` is part of every Space; Gradio looks for its version and for what starts its hot reload.
 STAND_IN = {
@@ -81,7 +83,7 @@ def space(checkout: Path) -> Iterator["subprocess.Popen[bytes]"]:
     log = checkout.parent / "app.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            ["unshare", "-mn", "sh", "-c", BOX, "sh", str(checkout), sys.executable], stdout=out, stderr=out
+            ["unshare", "-mn", "sh", "-c", BOX, "sh", str(checkout), sys.executable, sys.prefix], stdout=out, stderr=out
         )
     yield process
     process.terminate()
