@@ -13,6 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from fake_training import FakeTraining, pictures_below
 from playwright.sync_api import Page, expect
 
+from app import _options
 from explorer.services import Services, load_services
 from explorer.settings import Settings
 from explorer.ui import build_page, build_theme
@@ -59,7 +60,7 @@ def trainer(services: Services) -> Iterator[str]:
     page = build_page(services)
     _, address, _ = page.queue().launch(
         theme=build_theme(), css_paths=services.settings.styles, footer_links=[],
-        prevent_thread_lock=True, quiet=True,
+        prevent_thread_lock=True, quiet=True, app_kwargs=_options(services, page),
     )  # fmt: skip
     yield address
     page.close()
