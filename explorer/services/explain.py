@@ -17,7 +17,7 @@ from ..api_records import Classification
 from ..records import BitCell, BitView, Center, ConceptView, Explanation, MapControls
 from .cache import AnswerCache
 from .models import ModelShelf
-from .photos import PhotoService
+from .photos import PhotoService, stored_row
 
 __all__ = ["UNDECIDED", "ExplainService", "cosines"]
 
@@ -50,24 +50,22 @@ class ExplainService:
     def code(self, checkpoint: str, visitor: str, image: str) -> np.ndarray:
         """Return the code (K,) bool of one image."""
         gallery = self._photos.shown_gallery(checkpoint).gallery
-        row = gallery.row_of(image.partition(":")[2]) if image.startswith("gallery:") else None
+        row = stored_row(gallery, image)
         if row is None:
             return binarize(self.code_logits(checkpoint, visitor, image))
         return gallery.codes_of(np.array([row]))[0]
 
     def code_logits(self, checkpoint: str, visitor: str, image: str) -> np.ndarray:
         """Return the values before the sign (K,) float32 of one image."""
-        kind, _, key = image.partition(":")
-        if kind == "gallery":
-            gallery = self._photos.shown_gallery(checkpoint).gallery
-            row = gallery.row_of(key)
-            if row is not None:
-                return np.asarray(
-                    self._cache.get(
-                        ("stored code", gallery.path, gallery.created, row),
-                        lambda: gallery.code_logits_of(np.array([row]))[0],
-                    )
+        gallery = self._photos.shown_gallery(checkpoint).gallery
+        row = stored_row(gallery, image)
+        if row is not None:
+            return np.asarray(
+                self._cache.get(
+                    ("stored code", gallery.path, gallery.created, row),
+                    lambda: gallery.code_logits_of(np.array([row]))[0],
                 )
+            )
         fingerprint = self._models.checkpoint(checkpoint).fingerprint
 
         def compute() -> np.ndarray:
@@ -132,7 +130,7 @@ class ExplainService:
 
 def _question(gallery: AnyGallery, code_logits: np.ndarray, image: str) -> Query:
     """Return a query for all other images that puts nothing first yet."""
-    row = gallery.row_of(image.partition(":")[2]) if image.startswith("gallery:") else None
+    row = stored_row(gallery, image)
     code = tuple(map(bool, binarize(code_logits)))
     return Query(code, (ConceptRule(weight=0.0),) * gallery.n_concepts, "weighted", k=1, exclude_row=row)
 

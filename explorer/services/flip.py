@@ -12,7 +12,7 @@ from ..records import Match
 from ..subcode_records import Flip
 from .explain import ExplainService
 from .match import matches_of
-from .photos import PhotoService
+from .photos import PhotoService, stored_row
 
 __all__ = ["FlipService"]
 
@@ -48,7 +48,7 @@ class FlipService:
 
 
 def _query(gallery: AnyGallery, code: np.ndarray, image: str) -> Query:
-    row = gallery.row_of(image.partition(":")[2]) if image.startswith("gallery:") else None
+    row = stored_row(gallery, image)
     rules = (ConceptRule(),) * gallery.n_concepts
     return Query(tuple(bool(bit) for bit in code), rules, k=NEIGHBORS, exclude_row=row)
 

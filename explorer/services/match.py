@@ -13,7 +13,7 @@ from concepthash.gallery.selection import WHOLE
 from ..records import DIFFER, IGNORE, Chip, Match, MatchResult, Relaxation
 from .explain import ExplainService
 from .parts import facets_of, selection_of
-from .photos import PhotoService, thumbnail
+from .photos import PhotoService, stored_row, thumbnail
 
 __all__ = ["MatchService", "matches_of", "result_of"]
 
@@ -54,7 +54,7 @@ class MatchService:
             selection=selection_of(gallery, classes, family, patterns, where),
             k=page_size,
             offset=max(page, 0) * page_size,
-            exclude_row=gallery.row_of(image.partition(":")[2]) if image.startswith("gallery:") else None,
+            exclude_row=stored_row(gallery, image),
         )
         result = result_of(gallery, query)
         if result.n_matching >= FEW:

@@ -221,6 +221,11 @@ def _page_of(page: int, page_size: int, n: int) -> tuple[int, int]:
     return min(max(page, 0), n_pages - 1), n_pages
 
 
+def stored_row(gallery: AnyGallery, image: str) -> int | None:
+    """Return the row of an image named as in a session, None where it is none of the gallery's."""
+    return gallery.row_of(image.partition(":")[2]) if image.startswith("gallery:") else None
+
+
 def row_of(gallery: AnyGallery, image: str) -> int:
     """Return the row of a gallery image named as in a session."""
     row = gallery.row_of(image.partition(":")[2])
