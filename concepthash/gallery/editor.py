@@ -159,6 +159,8 @@ class GalleryEditor(Closing):
         """Let go of the database and the lock."""
         try:
             if self._connection is not None:
+                with suppress(duckdb.Error):  # on a full disk, what was committed stays in the log
+                    self._connection.execute("CHECKPOINT")  # DuckDB 2 may leave the log of a killed editor
                 self._connection.close()
         finally:
             if self._lock >= 0:

@@ -109,8 +109,9 @@ def serving(*arguments: str, folder: Path, **environ: str) -> Iterator[str]:
     assert "Traceback" not in logs.read_text(), logs.read_text()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """One Chromium for a file of tests; while it is up, no other event loop runs in this thread."""
     chromium = find_chromium()
     if chromium is None:
         pytest.skip("no Chromium here; install it or name it with CHROMIUM")

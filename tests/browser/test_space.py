@@ -37,8 +37,7 @@ ENVIRON = {  # what a Space sets, as far as Gradio or the app look at it
 SETTINGS = " ".join(f"'{name}={value}'" for name, value in ENVIRON.items())
 PLACE = "/mnt"  # where the checkout lies there
 BOX = f"""
-python=$2
-case "$3" in /tmp/*) mount --bind "$3" /media && python="/media${{2#"$3"}}";; esac
+mount --bind "$3" /media && python="/media${{2#"$3"}}" || exit 9
 mount --bind "$1" {PLACE} && mount -o remount,ro,bind {PLACE} && mount -t tmpfs -o size=64m tmpfs /tmp || exit 9
 ip link set lo up && cd {PLACE} && exec env -i PATH="$PATH" HOME={PLACE} {SETTINGS} "$python" app.py
 """
