@@ -97,7 +97,7 @@ def _options(services: Any, page: Any) -> dict[str, Any]:
     from explorer.health import HealthRoute
     from explorer.layers import layers
 
-    health = HealthRoute(services.health.look, page)
+    health = HealthRoute(services.health.look, page, services.gate)
     return {"middleware": layers(services.settings, page), "routes": [health.route]}
 
 

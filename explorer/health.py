@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from .services.gate import Gate
 from .services.health import Health
 
 __all__ = ["HealthRoute"]
@@ -28,11 +29,11 @@ FULL = "More people are asking than this server can answer; please try again in 
 class HealthRoute:
     """Answers from what the parts said last; they are asked in a thread of their own, so a slow one keeps nobody.
 
-    ``look`` asks the parts; ``page`` is the ``gr.Blocks`` whose queue is counted.
+    ``look`` asks the parts; ``page`` is the ``gr.Blocks`` whose queue is counted, ``gate`` that of the public functions.
     """
 
-    def __init__(self, look: Callable[[], Health], page: Any) -> None:
-        self._look, self._queue, self._process = look, page._queue, uuid.uuid4().hex
+    def __init__(self, look: Callable[[], Health], page: Any, gate: Gate) -> None:
+        self._look, self._queue, self._gate, self._process = look, page._queue, gate, uuid.uuid4().hex
         self._thread = ThreadPoolExecutor(1, "health")
         self._known, self._asked = look(), time.monotonic()
         self._asking: Future[Health] | None = None
@@ -49,7 +50,7 @@ class HealthRoute:
         if self._asking is not None and time.monotonic() - self._asked > SILENT:
             troubles.append(SLOW)
         waiting, limit = len(self._queue), self._queue.max_size
-        if limit is not None and waiting >= limit:
+        if (limit is not None and waiting >= limit) or self._gate.is_full:
             troubles.append(FULL)
             can_answer = False
         state = {
@@ -59,6 +60,7 @@ class HealthRoute:
             "gallery": self._known.gallery,
             "engine": self._known.engine,
             "queue": {"waiting": waiting, "running": sum(map(len, filter(None, self._queue.active_jobs)))},
+            "calls": {"waiting": self._gate.waiting, "running": self._gate.running},
             "troubles": troubles,
             "page": f"{self._process} {self._known.gallery}",  # a page that was loaded under another one is out of date
         }

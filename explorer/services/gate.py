@@ -43,6 +43,11 @@ class Gate:
         """Calls that wait for one of them to end."""
         return self._n_inside - self.running
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the next call would be refused."""
+        return self._n_inside >= self._n_running + self._n_waiting
+
     async def run(self, call: Callable[[], T]) -> T:
         """Return what ``call`` returns, or raise what it raises.
 
@@ -63,7 +68,7 @@ class Gate:
 
     def _enter(self) -> None:
         with self._lock:
-            if self._n_inside >= self._n_running + self._n_waiting:
+            if self.is_full:
                 raise BusyError(f"{self.waiting} calls are waiting already; try again in some seconds.")
             self._n_inside += 1
 

@@ -1,5 +1,6 @@
 """Scripts in the names of classes, files and concepts stay text on every tab; visitors stay apart."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -103,6 +104,36 @@ def test_two_visitors_see_their_own_picture_only(browser: Browser, address: str,
     assert "my-secret-owl" not in pages[1].content()
     for context in contexts:
         context.close()
+
+
+def test_two_visitors_of_a_public_server_call_concepts_what_they_like_and_a_third_sees_the_models_names(
+    serve: Callable[..., AbstractContextManager[str]],
+    browser: Browser,
+    model_folder: Path,
+    gallery_folder: Path,
+    tmp_path: Path,
+) -> None:
+    asked = ("--checkpoint", str(model_folder), "--gallery", str(gallery_folder), "--host", "0.0.0.0")
+    kept = {file.name: file.read_bytes() for file in model_folder.iterdir()}
+    with serve(*asked, folder=tmp_path) as address:
+        pages = [browser.new_context().new_page() for _ in range(2)]
+        for page in pages:
+            page.goto(address)
+        for page, name in zip(pages, ("crest", "talon"), strict=True):
+            page.get_by_label("Name of concept 1").fill(name)
+            page.get_by_label("Name of concept 1").press("Enter")
+        for page, name, other in zip(pages, ("crest", "talon"), ("talon", "crest"), strict=True):
+            expect(page.locator(".ch-ribbon li").first).to_have_attribute("title", re.compile(name))
+            page.get_by_role("tab", name="Match").click()
+            expect(page.locator(".ch-result").first).to_be_visible()
+            assert name in page.content() and other not in page.content()
+        third = browser.new_context().new_page()
+        third.goto(pages[0].url)
+        expect(third.locator(".ch-result").first).to_be_visible()
+        assert "crest" not in third.content() and "talon" not in third.content()
+        for page in (*pages, third):
+            page.context.close()
+    assert {file.name: file.read_bytes() for file in model_folder.iterdir()} == kept
 
 
 def upload(page: Page, file: Path) -> None:

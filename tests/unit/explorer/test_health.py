@@ -1,7 +1,9 @@
 """How the parts of the app say that they are down, and what ``/health`` makes of it."""
 
+import asyncio
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +18,7 @@ from concepthash.errors import GalleryError
 from explorer import health as module
 from explorer.health import FULL, SLOW, HealthRoute
 from explorer.services import load_services
+from explorer.services.gate import Gate
 from explorer.services.health import Health
 from explorer.settings import Settings
 
@@ -34,8 +37,9 @@ class Queue:
         return self.waiting
 
 
-def visit(look: Callable[[], Health], queue: Queue) -> TestClient:
-    return TestClient(Starlette(routes=[HealthRoute(look, SimpleNamespace(_queue=queue)).route]))
+def visit(look: Callable[[], Health], queue: Queue, gate: Gate | None = None) -> TestClient:
+    page = SimpleNamespace(_queue=queue)
+    return TestClient(Starlette(routes=[HealthRoute(look, page, gate or Gate(1, 1, 1.0)).route]))
 
 
 def test_health_names_what_runs_and_counts_who_waits() -> None:
@@ -50,6 +54,7 @@ def test_health_names_what_runs_and_counts_who_waits() -> None:
         "gallery": "the aviary",
         "engine": "memory",
         "queue": {"waiting": 2, "running": 3},
+        "calls": {"waiting": 0, "running": 0},
         "troubles": [],
     }
 
@@ -57,6 +62,24 @@ def test_health_names_what_runs_and_counts_who_waits() -> None:
 def test_a_full_queue_cannot_answer() -> None:
     answer = visit(lambda: FINE, Queue(5)).get("/health")
     assert (answer.status_code, answer.json()["status"], answer.json()["troubles"]) == (503, "degraded", [FULL])
+
+
+def test_health_counts_the_calls_of_programs_and_says_when_no_more_may_come() -> None:
+    gate, may_end = Gate(1, 1, 10.0), threading.Event()
+
+    async def ask_twice() -> None:
+        await asyncio.gather(*(gate.run(lambda: may_end.wait(10)) for _ in range(2)))
+
+    asking = threading.Thread(target=asyncio.run, args=[ask_twice()])
+    asking.start()
+    while not gate.is_full:
+        time.sleep(0.01)
+    answer = visit(lambda: FINE, Queue(), gate).get("/health")
+    may_end.set()
+    asking.join()
+    state = answer.json()
+    assert (answer.status_code, state["calls"], state["troubles"]) == (503, {"waiting": 1, "running": 1}, [FULL])
+    assert visit(lambda: FINE, Queue(), gate).get("/health").status_code == 200
 
 
 @pytest.mark.parametrize(("can_answer", "status"), [(True, 200), (False, 503)])
