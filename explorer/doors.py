@@ -21,7 +21,7 @@ from .sent_images import with_images
 from .services.gate import BusyError, Gate, TooLateError
 from .statuses import set_status
 
-__all__ = ["FUNCTIONS", "as_json", "open_doors"]
+__all__ = ["FUNCTIONS", "Page", "as_json", "open_doors"]
 
 FUNCTIONS = ("checkpoints", "classify", "explain", "match", "compose", "flip", "subcodes", "centers")
 SORRY = "Something went wrong on our side; it has been noted. Please try once more."
@@ -40,6 +40,19 @@ class Refused(gr.Error):
     def __str__(self) -> str:
         """Return the sentence; Gradio would put it in quotes."""
         return str(self.message)
+
+
+class Page(gr.Blocks):
+    """A page whose public functions may be called with their first values only, as in Python."""
+
+    def validate_inputs(self, block_fn: Any, inputs: list[Any]) -> None:
+        """Add the defaults of the values that a call leaves out, or say which one it needs."""
+        if block_fn.api_name in FUNCTIONS:
+            for parameter in _taken(getattr(Api, block_fn.api_name))[1:][len(inputs) :]:
+                if parameter.default is parameter.empty:
+                    raise Refused(f"{block_fn.api_name} needs a value for {parameter.name}; GET /gradio_api/info lists them all.")
+                inputs.append(parameter.default)
+        super().validate_inputs(block_fn, inputs)
 
 
 def open_doors(page: gr.Blocks, api: Api, gate: Gate) -> None:
@@ -64,7 +77,7 @@ def as_json(value: Any) -> Any:
 
 def _endpoint(function: Callable[..., Any], page: gr.Blocks, gate: Gate) -> Callable[..., Any]:
     """Make the endpoint of a function: without what only the page may say, with images as JSON brings them."""
-    taken = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.KEYWORD_ONLY]
+    taken = _taken(function)
 
     async def endpoint(request: gr.Request, *args: Any) -> Any:
         values = {parameter.name: value for parameter, value in zip(taken, args, strict=False)}
@@ -86,6 +99,11 @@ def _endpoint(function: Callable[..., Any], page: gr.Blocks, gate: Gate) -> Call
     endpoint.__signature__ = inspect.Signature([own, *taken], return_annotation=Any)  # type: ignore[attr-defined]
     endpoint.__annotations__ = {p.name: _in_json(p.name, hints[p.name]) for p in taken} | {"request": gr.Request}
     return endpoint
+
+
+def _taken(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """List what a program may say to a function, and ``self`` where it is not bound."""
+    return [p for p in inspect.signature(function).parameters.values() if p.kind is not p.KEYWORD_ONLY]
 
 
 def _is_tool(request: Any) -> bool:

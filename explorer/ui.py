@@ -5,7 +5,7 @@ from typing import Any
 import gradio as gr
 
 from .api import Api
-from .doors import open_doors
+from .doors import Page, open_doors
 from .render.page import gallery_notice, header, status_line, theme_switch
 from .services import Services
 from .session import Session
@@ -33,7 +33,7 @@ def build_page(services: Services) -> gr.Blocks:
     """Put the page together; nothing is computed until somebody opens it."""
     api = Api(lambda: services)
     gr.set_static_paths(services.galleries.thumbnail_folders())
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as page:
+    with Page(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as page:
         session = gr.State(new_session(services, services.default_model))
         memory = train_memory()
         link = _header(page, services, session, memory.mine)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 import schemathesis
-from fuzzing import DOORS, SECONDS, Question, ask, questions, sensible
+from fuzzing import DOORS, PARAMETERS, SECONDS, Question, ask, questions, sensible
 from hypothesis import HealthCheck, given, settings
 from live_page import LEAKS, live_page
 
@@ -53,6 +53,22 @@ def test_the_described_interface_answers_whatever_fits_its_description(client: h
 def test_an_answer_that_nobody_has_asked_for_is_refused_and_ends(client: httpx.Client) -> None:
     answer = client.get("/gradio_api/call/flip/nowhere")
     assert "event: error" in answer.text
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_values_that_are_left_out_are_the_defaults(function: str, client: httpx.Client) -> None:
+    needed = sum(parameter.default is parameter.empty for parameter in PARAMETERS[function])
+    answer = client.post(f"/gradio_api/run/{function}", json={"data": sensible(function)[:needed]})
+    assert answer.status_code == 200 and answer.json()["data"]
+
+
+def test_a_call_without_what_it_needs_is_told_so_and_is_no_failure(
+    client: httpx.Client, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert client.post("/gradio_api/run/explain", json={"data": []}).status_code == 400
+    event = client.post("/gradio_api/call/explain", json={"data": []}).json()["event_id"]
+    assert "explain needs a value for image" in client.get(f"/gradio_api/call/explain/{event}").text
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_an_upload_without_a_file_is_refused(client: httpx.Client) -> None:
