@@ -1,5 +1,6 @@
 """The page in this process, with everything that ``app.py`` puts round it, for tests that reach into its services."""
 
+import asyncio
 import gc
 import warnings
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ LEAKS = ("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWar
 @contextmanager
 def live_page(services: Services) -> Iterator[str]:
     """Serve a page over ``services`` on a free port, and give its address."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)  # Gradio would make one here, and leave it open
     page = build_page(services).queue(max_size=services.settings.queue_size)
     page.launch(
         server_name="127.0.0.1",
@@ -35,6 +38,8 @@ def live_page(services: Services) -> Iterator[str]:
     finally:
         page.close(verbose=False)
         services.training.close()
+        asyncio.set_event_loop(None)
+        loop.close()
         with warnings.catch_warnings():  # Gradio leaves sockets behind, which no later test should trip over
             warnings.simplefilter("ignore")
             del page
