@@ -141,7 +141,7 @@ def visiting(browser: Browser, address: str) -> Iterator[Page]:
     visit = Visit(context.new_page())
     visit.watch()
     visit.page.goto(address)
-    visit.page.wait_for_selector(".ch-card", timeout=30_000)
+    visit.page.wait_for_selector(".ch-card:visible, .ch-result:visible", timeout=30_000)
     yield visit.page
     hacked = visit.page.evaluate("window.hacked")
     context.close()

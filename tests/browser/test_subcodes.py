@@ -113,6 +113,7 @@ def test_a_point_of_the_plane_takes_its_image_in_hand(subcodes: Page) -> None:
     )
     page.mouse.move(place["x"] - 3, place["y"])
     page.mouse.move(place["x"], place["y"])
+    page.wait_for_function("document.querySelector('#ch-plane .ch-plot')._hoverdata")  # what a click is on
     hand = page.locator("#ch-hand img").get_attribute("src") or ""
     page.mouse.click(place["x"], place["y"])
     expect(page.locator("#ch-hand img")).not_to_have_attribute("src", hand)

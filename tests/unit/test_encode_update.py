@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ import pytest
 from fake_encoder import FakeEncoder, content, make_photos
 from PIL import Image
 from stored_images import make_older
+from together import together
 
 from concepthash import encode
 from concepthash.data import read_dataset
@@ -131,6 +133,45 @@ def test_an_update_that_was_interrupted_goes_on_with_what_is_left(photos: Path, 
     assert len(open_gallery(out)) == 11
     assert update(photos, out) == (Update(n_new=3), [54, 55, 56])
     check(photos, out)
+
+
+def change(photos: Path) -> None:
+    """Seven images come, two are others now, one is broken and one goes."""
+    for number in range(50, 57):
+        save(photos / f"class_0/{number}.png", number)
+    for number in (1, 3):
+        save(photos / f"class_0/00{number}.png", 60 + number)
+    (photos / "class_0/002.png").write_bytes(b"broken now")
+    (photos / "class_1/006.png").unlink()
+
+
+def test_several_processes_share_the_images_and_change_the_gallery_as_one(photos: Path, out: Path) -> None:
+    shutil.copytree(out, out.with_name("alone"))
+    change(photos)
+    done = Update(n_new=7, n_changed=3, n_gone=1)
+    assert update(photos, out.with_name("alone"))[0] == done
+    shares = together(photos, out, 3, how="update")
+    assert shares == [f"12 4 {done}", f"12 3 {Update()}", f"12 2 {Update()}"]
+    assert content(out) == content(out.with_name("alone"))  # the numbers of rows, too
+    check(photos, out)
+    assert together(photos, out, 2, how="update") == [f"12 0 {Update()}"] * 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kills with a POSIX signal")
+@pytest.mark.parametrize("moment", ["process 1 encodes", "half is updated"])
+def test_an_update_by_several_processes_goes_on_when_one_was_killed(photos: Path, out: Path, moment: str) -> None:
+    change(photos)
+    said = together(photos, out, 2, moment, how="update")
+    assert sorted(words.partition(" has ended")[0] for words in said) == ["", "Another of the 2 processes"]
+    assert len(open_gallery(out)) == {"process 1 encodes": 8, "half is updated": 8}[moment]
+    together(photos, out, 2, how="update")
+    check(photos, out)
+
+
+def test_an_update_that_is_refused_ends_all_processes(photos: Path, tmp_path: Path) -> None:
+    said = together(photos, tmp_path / "nowhere", 2, how="update")
+    assert said[0].startswith("There is no complete gallery at")
+    assert said[1].startswith("Another of the 2 processes has ended")
 
 
 def test_the_model_must_be_the_one_that_made_the_gallery(photos: Path, out: Path) -> None:

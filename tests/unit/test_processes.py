@@ -1,19 +1,14 @@
-"""Two processes of one `accelerate launch`, on the CPU: they train, measure and encode what one process would."""
+"""Two processes of one `accelerate launch`, on the CPU: they train and measure what one process would."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from builders import tiny_classes, tiny_config, tiny_model
+from launcher import launch, launched, run
 
 from concepthash.checkpoint import save_checkpoint
-from concepthash.gallery import open_gallery
 
-ROOT = Path(__file__).resolve().parents[2]
 TRAIN = """
 import dataclasses, json, sys
 import numpy as np, torch
@@ -38,51 +33,36 @@ for _ in range(3):
 if trainer.accelerator.is_main_process:
     with open(sys.argv[1], "w") as file:
         json.dump(trainer.history, file)
+print(trainer.accelerator.num_processes, "processes")
 """
 
 
-def run(*arguments: str, processes: int) -> str:
-    launch = [] if processes == 1 else ["-m", "accelerate.commands.launch", "--cpu", "--num_machines", "1",
-              "--num_processes", str(processes), "--mixed_precision", "no", "--dynamo_backend", "no"]  # fmt: skip
-    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"}
-    finished = subprocess.run(
-        [sys.executable, *launch, *arguments], capture_output=True, text=True, cwd=ROOT, env=environment, timeout=300
-    )
-    assert finished.returncode == 0, finished.stderr
-    return finished.stdout
-
-
-@pytest.mark.parametrize("parts", [1, 2])
-def test_two_processes_have_the_losses_of_one(tmp_path: Path, parts: int) -> None:
+def test_two_processes_have_the_losses_of_one(tmp_path: Path) -> None:
     """Without dropout and batch norm, which each process does for its own images, nothing else differs."""
-    driver = tmp_path / "driver.py"
+    driver, history = tmp_path / "driver.py", tmp_path / "history.json"
     driver.write_text(TRAIN)
-    curves = []
-    for processes, split in ((1, 1), (2, parts)):
-        run(str(driver), str(tmp_path / "history.json"), str(split), processes=processes)
-        curves.append(json.loads((tmp_path / "history.json").read_text()))
-    for one, two in zip(*curves, strict=True):
-        assert two == pytest.approx(one, rel=2e-4)
-    assert curves[0][2]["total"] < curves[0][0]["total"]
+    assert run(str(driver), str(history), "1").stdout == "1 processes\n"
+    one = json.loads(history.read_text())
+    assert one[2]["total"] < one[0]["total"]
+    for parts in ("1", "2"):
+        assert launched(str(driver), str(history), parts).splitlines() == ["2 processes"] * 2
+        for expected, means in zip(one, json.loads(history.read_text()), strict=True):
+            assert means == pytest.approx(expected, rel=2e-4)
 
 
-def test_two_processes_measure_and_encode_what_one_does(cub_folder: Path, tmp_path: Path) -> None:
-    model = tmp_path / "model"
-    save_checkpoint(model, tiny_model(tiny_config()), tiny_classes())
-    printed, galleries = [], []
-    for processes in (1, 2):
-        out = tmp_path / f"gallery-{processes}"
-        module = ["-m"] if processes == 1 else ["--module"]
-        common = ["--checkpoint", str(model), "--data", str(cub_folder), "--device", "cpu", "--json"]
-        printed.append(json.loads(run(*module, "concepthash.evaluate", *common, processes=processes)))
-        encode = [*module, "concepthash.encode", *common, "--out", str(out), "--batch-size", "4", "--quiet"]
-        summary = json.loads(run(*encode, processes=processes))
-        assert (summary["n_encoded"], summary["n_skipped"]) == (30, 0)
-        galleries.append(open_gallery(out))
-    for name, value in printed[0].items():
-        assert printed[1][name] == (pytest.approx(value, abs=1e-5) if isinstance(value, float) else value), name
-    one, two = galleries
-    assert one.image_ids == two.image_ids
-    np.testing.assert_array_equal(one.words, two.words)
-    np.testing.assert_allclose(one.code_logits, two.code_logits, atol=1e-5)
-    assert Path(one.thumbnail_name(29)).read_bytes() == Path(two.thumbnail_name(29)).read_bytes()
+def test_two_processes_measure_what_one_does(cub_folder: Path, tmp_path: Path) -> None:
+    model = str(save_checkpoint(tmp_path / "model", tiny_model(tiny_config()), tiny_classes()).path)
+    command = ["-m", "concepthash.evaluate", "--checkpoint", model, "--data", str(cub_folder), "--device", "cpu"]
+    one, two = json.loads(run(*command, "--json").stdout), json.loads(launched(*command, "--json"))
+    for name, value in one.items():
+        assert two[name] == (pytest.approx(value, abs=1e-5) if isinstance(value, float) else value), name
+
+
+def test_a_launcher_that_starts_one_process_only_is_told_of(tmp_path: Path) -> None:
+    """With --cpu, and with one GPU or none, accelerate does so without a word, whatever number it is given."""
+    driver = tmp_path / "driver.py"
+    driver.write_text("from concepthash.devices import join, n_processes\njoin('cpu')\nprint(n_processes())")
+    (alone,) = launch(str(driver), device="--cpu")
+    assert (alone.stdout, alone.returncode) == ("1\n", 0)
+    assert "started one process here, not several" in alone.stderr and "--multi_gpu in place of --cpu" in alone.stderr
+    assert "started one process" not in run(str(driver)).stderr

@@ -412,14 +412,14 @@ def test_without_the_driver_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
 def test_thumbnails_lie_in_a_folder_or_wherever_fsspec_reaches(tmp_path: Path) -> None:
     for place in (str(tmp_path / "new" / "folder"), "memory://bucket/thumbs"):
         store = ThumbnailStore(place)
-        store.write(300, b"one")
-        store.write(300, b"two")
+        store.write({300: b"one"})
+        store.write({300: b"two"})
         assert store.read(300) == b"two"
         with pytest.raises(GalleryError, match="cannot be read"):
             store.read(301)
     assert (tmp_path / "new" / "folder" / "thumbnails" / "2c" / "300.webp").read_bytes() == b"two"
     with pytest.raises(GalleryError, match="cannot be written"):
-        ThumbnailStore("nonsense://bucket").write(1, b"")
+        ThumbnailStore("nonsense://bucket").write({1: b""})
 
 
 if __name__ == "__main__":

@@ -1,9 +1,6 @@
 """Galleries made in parts: put together they are what one process makes, whatever happens on the way."""
 
 import json
-import os
-import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,7 @@ import numpy as np
 import pytest
 from fake_encoder import FakeEncoder, content, make_photos
 from stored_images import edit
+from together import together
 
 from concepthash import encode
 from concepthash.data import ImageTable
@@ -21,8 +19,6 @@ from concepthash.errors import ConfigError, DataError, GalleryError
 from concepthash.gallery import merging, open_gallery
 from concepthash.gallery.editor import GalleryEditor
 from concepthash.gallery.merging import merge_parts, read_parts
-
-TESTS = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -195,65 +191,6 @@ def test_the_command_makes_parts_and_puts_them_together(
         assert words in error and len(error.splitlines()) == 1
 
 
-TOGETHER = """
-import os, signal, sys
-from datetime import timedelta
-from pathlib import Path
-import torch.distributed
-from fake_encoder import FakeEncoder
-from concepthash.data import read_dataset
-from concepthash.encode_table import encode_table
-from concepthash.errors import ConceptHashError
-from concepthash.gallery import partial, store
-
-photos, out, store_file, rank, count, moment, overwrite = sys.argv[1:]
-rank, count = int(rank), int(count)
-torch.distributed.init_process_group("gloo", init_method=f"file://{store_file}", rank=rank, world_size=count,
-                                     timeout=timedelta(seconds=60))
-
-def die(*_, **__):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-class Dying(FakeEncoder):
-    def encode(self, images):
-        return die() if len(self.batches) == 1 and moment == f"process {rank} encodes" else super().encode(images)
-
-if moment == "half is put together" and rank == 0:
-    from concepthash.gallery import merging
-    merging._CHUNK, real, calls = 2, merging._link_thumbnails, []
-    merging._link_thumbnails = lambda *a: (calls.append(1), die() if len(calls) == 4 else real(*a))
-if moment == "the parts are deleted" and rank == 0:
-    partial.PartialFolder._swap = die
-try:
-    gallery = encode_table(Dying(), read_dataset(photos), out, batch_size=2, progress=False, overwrite=overwrite == "1")
-    print(len(gallery))
-except ConceptHashError as error:
-    print(error)
-    os._exit(2)
-"""
-
-
-def together(photos: Path, out: Path, count: int, moment: str = "", overwrite: bool = False) -> list[str]:
-    """Encode in several processes; what each said. When one dies all are ended, as ``accelerate launch`` does."""
-    environment = os.environ | {"PYTHONPATH": f"{TESTS.parent}{os.pathsep}{TESTS}", "OMP_NUM_THREADS": "1"}
-    meeting = out.with_name(f"meeting-{len(list(out.parent.iterdir()))}-{moment}")
-    fixed = [str(photos), str(out), str(meeting)]
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", TOGETHER, *fixed, str(rank), str(count), moment, str(int(overwrite))],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
-        )
-        for rank in range(count)
-    ]  # fmt: skip
-    said = []
-    for process in processes:
-        said.append(process.communicate(timeout=120)[0].strip())
-    meeting.unlink(missing_ok=True)
-    if moment:
-        assert -signal.SIGKILL in [process.returncode for process in processes]
-    return said
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="kills with a POSIX signal")
 @pytest.mark.parametrize("moment", ["process 1 encodes", "half is put together", "the parts are deleted"])
 def test_processes_that_are_killed_go_on_where_they_were(tmp_path: Path, table: ImageTable, moment: str) -> None:
@@ -279,5 +216,10 @@ def test_another_number_of_processes_may_begin_anew(tmp_path: Path, table: Image
     encode_table(encoder, table, out, progress=False, overwrite=True)
     assert len(encoder.numbers) == 9 and content(out) == unbroken(table, tmp_path)
     assert {path.name for path in out.iterdir()} == {"gallery.duckdb", "thumbnails"}
-    assert together(table.root, out, 2, overwrite=True) == ["9", "9"]
+    assert together(table.root, out, 2, how="overwrite") == ["9", "9"]
     assert content(out) == content(tmp_path / "unbroken")
+
+
+def test_machines_without_a_common_folder_are_told_so_at_once(tmp_path: Path, table: ImageTable) -> None:
+    for words in together(table.root, tmp_path / "gallery", 2, how="apart"):
+        assert "is not one folder for all machines" in words and "encode with --part" in words
