@@ -1,6 +1,6 @@
 """A process whose children write to galleries until somebody kills them; each says what it is about to do, and did.
 
-Orders come on standard input, one JSON object a line, and are answered by the number of the child's process. A child
+Orders come on standard input, one JSON object a line. A child first says its process number, as ``child N``. It
 writes ``begin N`` before and ``done N`` after its N-th operation, and exits when there is nothing more to do.
 """
 
@@ -91,10 +91,10 @@ def main() -> None:
         order = json.loads(line)
         child = os.fork()
         if child:
-            os.write(1, f"child {child}\n".encode())
             os.waitpid(child, 0)
             say("ended", child)
             continue
+        say("child", os.getpid())
         try:
             folder = Path(order["folder"])
             if order["what"] == "edit":

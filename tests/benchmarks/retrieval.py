@@ -46,7 +46,7 @@ BITS = {"birds": (6, 16, 32, 64), "cars": (6, 32, 64)}
 FAMILIES = {"birds": "", "cars": "make"}
 SEEDS = (0, 1, 2)
 OURS = "ConceptHash"
-ABLATED_BITS = 16
+ABLATED = {16: SEEDS, 64: (0,)}  # bits of the ablations, and their seeds
 ABLATIONS: dict[str, dict[str, Any]] = {  # what changes in the losses or in the model
     "without L_csd": {"csd_weight": 0.0},
     "without L_cd": {"cd_weight": 0.0},
@@ -82,7 +82,8 @@ def all_runs() -> Iterator[Run]:
             for bits in lengths:
                 yield from (Run(data, method, bits, seed) for method in (OURS, "OrthoHash", "CSQ", "HashNet"))
             yield from (Run(data, kind, 0, seed) for kind in ("frozen features", "trained features"))
-        yield from (Run("birds", f"{OURS}, {change}", ABLATED_BITS, seed) for change in ABLATIONS)
+        lengths = [bits for bits, seeds in ABLATED.items() if seed in seeds]
+        yield from (Run("birds", f"{OURS}, {change}", bits, seed) for bits in lengths for change in ABLATIONS)
 
 
 def n_concepts_of(bits: int) -> int:
