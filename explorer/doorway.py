@@ -69,15 +69,19 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Answer(BaseHTTPRequestHandler):
-    """Says 503 to everything, so that nobody takes the page for the app: proxies, monitors, Gradio's own script."""
+    """Says 503 to everything, so that nobody takes the page for the app: proxies, monitors, Gradio's own script.
+
+    Only the page itself, which asks for ``/health?page``, is spared a line of error in the browser's console.
+    """
 
     server: _Server
     timeout = 5  # seconds for a visitor who says nothing
 
     def do_GET(self) -> None:
-        is_health = self.path.partition("?")[0].rstrip("/").endswith("/health")
+        path, _, query = self.path.partition("?")
+        is_health = path.rstrip("/").endswith("/health")
         content = json.dumps(self.server.doorway.state()).encode() if is_health else self.server.page
-        self.send_response(503)
+        self.send_response(200 if is_health and query == "page" else 503)
         self.send_header("Content-Type", "application/json" if is_health else "text/html; charset=utf-8")
         self.send_header("Content-Length", str(len(content)))
         self.send_header("Cache-Control", "no-store")

@@ -45,12 +45,16 @@ def goto_when_it_answers(page: Page, address: str) -> None:
 
 def test_a_page_waits_while_the_app_loads_and_opens_by_itself(browser: Browser, run: Callable[..., AppProcess]) -> None:
     with run() as app, open_page(browser) as page:
+        errors: list[str] = []
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         goto_when_it_answers(page, f"{app.address}?v=1&t=match")
         expect(page.get_by_role("heading")).to_have_text("ConceptHash Explorer is loading")
         assert app.health()[0] == 503
         expect(page.get_by_role("status")).to_contain_text("The page opens by itself.")
         expect(page.locator("#ch-match .ch-pick").first).to_be_visible(timeout=PATIENT)  # the link was kept
         assert app.health()[0] == 200
+    once = [text for text in errors if "503" in text]  # the waiting page itself says honestly that it is not the app
+    assert len(once) <= 1
 
 
 def test_a_page_that_waits_is_told_why_the_app_could_not_start(

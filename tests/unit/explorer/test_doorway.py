@@ -40,6 +40,7 @@ def test_health_says_what_is_being_done() -> None:
             status, kind, content = ask(port, "GET", path)
             assert (status, kind) == (503, "application/json")
             assert json.loads(content) == {"status": "loading", "doing": "Counting birds"}
+        assert (ask(port, "GET", "/health?page")[0], ask(port, "GET", "/?page")[0]) == (200, 503)
 
 
 def test_the_port_is_free_again_when_the_app_takes_it() -> None:

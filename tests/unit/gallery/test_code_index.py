@@ -1,5 +1,6 @@
 """Search in memory against a naive loop over bits, whichever way the index takes to the codes."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from unittest.mock import patch
@@ -18,6 +19,12 @@ from concepthash.gallery.postings import Postings
 
 Found = tuple[list[tuple], int, int, int]
 HAMMING = (ConceptRule(),) * 4
+
+
+@pytest.fixture(autouse=True, scope="module")
+def lists_of_few_codes() -> Iterator[None]:
+    with patch.object(code_index, "_LISTED", 2):
+        yield
 
 
 def naive_search(code: np.ndarray, query: Query, kept: np.ndarray | None) -> Found:
@@ -141,6 +148,17 @@ def test_a_list_gives_what_a_scan_gives(agree: str) -> None:
     assert index._lists._made.keys() == {(16, 16)}
     assert listed.rows.tolist() == scanned.rows.tolist()
     assert 50 < listed.n_matching == scanned.n_matching
+
+
+def test_few_codes_have_no_lists_which_would_take_more_memory_than_they_do() -> None:
+    code, index = random_index(20_000)
+    query = Query(tuple(map(bool, code[7])), (ConceptRule("exact"), *HAMMING[1:]), k=50)
+    with patch.object(code_index, "_LISTED", 20_001), patch.object(subcode_lists, "_LIST_COST", -1e9):
+        assert index.search(query).n_matching > 50
+        assert not index._lists._made
+    with patch.object(code_index, "_LISTED", 20_000), patch.object(subcode_lists, "_LIST_COST", -1e9):
+        index.search(query)
+    assert index._lists._made
 
 
 def test_a_list_of_first_bits_leaves_out_codes_that_differ_in_the_others() -> None:

@@ -19,10 +19,11 @@ from concepthash.gallery import (
     open_gallery,
     opening,
 )
+from concepthash.gallery.duckdb_engine import DuckDBEngine
+from concepthash.gallery.fact_file import FactFile
 from concepthash.gallery.large_gallery import LargeGallery
 from concepthash.gallery.opening import open_any_gallery
 from concepthash.gallery.selection import Condition
-from concepthash.gallery.sql import Statement
 
 N = 60
 
@@ -121,21 +122,54 @@ def test_an_image_is_found_by_its_id_although_others_look_alike(
     assert [large.row_of(name) for name in ("a/0.png", "a/59.png", "a/100.png", "", "'")] == [None] * 5
 
 
-def test_single_images_are_looked_up_in_little_memory_and_columns_read_in_much(
-    large: LargeGallery, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if not large.has_codes:
+def test_much_memory_is_taken_to_read_the_file_and_little_is_kept(large: LargeGallery) -> None:
+    if not isinstance(large.engine, DuckDBEngine) or not large.has_codes:
         pytest.skip("its database searches, too")
     engine = large.engine
     ask = "SELECT current_setting('memory_limit') AS limit, current_setting('threads') AS threads"
-    little = engine.tuples(Statement(ask, {}))
-    assert little == [("22.8 MiB", 1)]
+
+    def kept() -> tuple[str, int]:
+        return engine._opened().execute(ask).fetchall()[0]
+
+    assert kept() == ("976.5 KiB", 1)
     large.search(Query((False,) * 12, (ConceptRule(),) * 3, selection=Selection(("class 1",))))
     assert "GiB" in engine.fetch(ask)["limit"][0]
-    assert engine.tuples(Statement(ask, {})) == little
+    assert kept() == ("976.5 KiB", 1)
     with pytest.raises(GalleryError):
         engine.fetch("SELECT nonsense")
-    assert engine.tuples(Statement(ask, {})) == little
+    assert kept() == ("976.5 KiB", 1)
+
+
+@pytest.mark.parametrize("room", ["room", "no room"])
+def test_images_are_found_whether_or_not_there_is_room_to_copy_their_facts(
+    room: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "_READ_WHOLE", 10)
+    copies = tmp_path / "copies"
+    if room == "no room":
+        copies.write_text("no folder")
+    large, whole = open_any_gallery(str(folder), copies), open_gallery(folder)
+    assert isinstance(large, LargeGallery)
+    assert [one.image_id for one in large.images(whole.rows)] == list(whole.image_ids)
+    assert [one.row for one in large.images(np.array([12, 58, 60, 1]))] == [58, 1]  # the others are not there
+    assert (large.row_of("a/58.png"), large.row_of("a/59.png")) == (58, None)
+    np.testing.assert_array_equal(large.code_logits_of(np.array([58, 1])), whole.code_logits[[-1, 0]])
+    assert isinstance(large.engine, DuckDBEngine)
+    assert (large.engine._kept_facts() is None) == (room == "no room")
+    assert room == "no room" or not list(copies.iterdir())  # nothing is left behind, whatever happens
+
+
+def test_a_file_of_facts_gives_those_that_are_there_in_the_order_asked_for(tmp_path: Path) -> None:
+    lines = ['["a"]', '["é\\n"]', '["c", null]', "[1]"]
+    sizes = [len(line.encode()) for line in lines]
+    parts = [
+        {"row": np.array([1, 2]), "line": np.array(lines[:2]), "size": sizes[:2], "hash": [7, 9]},
+        {"row": np.array([], dtype=int), "line": np.array([], dtype=str), "size": [], "hash": []},
+        {"row": np.array([4, 70_000]), "line": np.array(lines[2:]), "size": sizes[2:], "hash": [7, 0]},
+    ]
+    file = FactFile(tmp_path / "new", [{name: np.asarray(column) for name, column in part.items()} for part in parts])
+    assert list(file.facts([4, 0, 2, 3, 1, 70_000, 70_001, -1])) == [["c", None], ["é\n"], ["a"], [1]]
+    assert [list(file.rows_of(number)) for number in (7, 9, 0, 5)] == [[1, 4], [2], [70_000], []]
 
 
 def test_its_sample_is_spread_over_all_of_it(

@@ -51,7 +51,10 @@ def test_what_is_written_is_read_again(store: Store) -> None:
     pictures = ThumbnailStore(store.place)
     pictures.write(PICTURES)
     pictures.write({7: b"a newer one", 300: b"in another folder"})
-    assert {row: pictures.read(row) for row in (*PICTURES, 300)} == PICTURES | {7: b"a newer one", 300: b"in another folder"}
+    assert {row: pictures.read(row) for row in (*PICTURES, 300)} == PICTURES | {
+        7: b"a newer one",
+        300: b"in another folder",
+    }
     with pytest.raises(GalleryError, match="cannot be read") as caught:
         pictures.read(301)
     assert isinstance(caught.value.__cause__, FileNotFoundError)
