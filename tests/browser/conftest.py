@@ -14,7 +14,7 @@ import torch
 from app_process import find_chromium, free_port, wait_for
 from builders import tiny_classes, tiny_model
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from concepthash.checkpoint import read_checkpoint, save_checkpoint
 from concepthash.data import read_image, read_image_folder
@@ -24,6 +24,7 @@ from concepthash.encoder import Encoder
 ROOT = Path(__file__).parents[2]
 HOSTILE = "<img src=x onerror=window.hacked=1> wren"
 CLASSES = ("sooty tern", "marsh wren", "scarlet tanager", HOSTILE)
+expect.set_options(timeout=20_000)  # milliseconds; a machine that does something else, too, fails no test
 
 
 @dataclass
