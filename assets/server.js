@@ -11,8 +11,18 @@ const say = (words) => {
   if (line.textContent !== words) line.textContent = words;
 };
 
-/* Answers that failed meanwhile stand on the page as notices; opened again, it asks once more. */
-const hasFailed = () => Boolean(document.querySelector('.ch-notice'));
+/* Answers that failed meanwhile stand on the page as notices; opened again, it asks once more. So do pictures, for which
+   an empty frame with a stroke is shown. */
+const hasFailed = () => Boolean(document.querySelector('.ch-notice, .ch-no-picture'));
+const NO_PICTURE = `data:image/svg+xml,${encodeURIComponent('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24">'
+  + '<path d="M9 15l6-6" stroke="#8a8780" stroke-linecap="round"/></svg>')}`;
+const replace = (image) => {
+  if (image.tagName !== 'IMG' || image.classList.contains('ch-no-picture')) return;
+  image.classList.add('ch-no-picture');
+  image.src = NO_PICTURE;
+};
+document.addEventListener('error', (event) => replace(event.target), true);
+[...document.images].filter((image) => image.complete && image.src && !image.naturalWidth).forEach(replace);
 
 const follow = (now) => {
   if (now.status !== 'ok' && now.status !== 'degraded') return say(STARTING);

@@ -1,9 +1,12 @@
 """The device of a process, and the processes of one ``accelerate launch``: their shares, and all shares together."""
 
 import functools
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,8 +17,10 @@ from .errors import ConfigError, DeviceError
 
 __all__ = [
     "choose_device",
+    "explain_lost_processes",
     "gather",
     "is_main",
+    "is_shared",
     "join",
     "launched_precision",
     "n_processes",
@@ -27,6 +32,8 @@ __all__ = [
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
+_SIZES = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")  # where launchers say how many
+_log = logging.getLogger(__name__)
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -51,6 +58,9 @@ def choose_device(name: str = "auto") -> torch.device:
 def join(device: str) -> torch.device:
     """Join the other processes, where ``accelerate launch`` started several; the device of this one.
 
+    It starts one only where there are not several GPUs and nobody said ``--multi_gpu``, whatever ``--num_processes``
+    says, so that is told.
+
     Parameters
     ----------
     device
@@ -62,7 +72,13 @@ def join(device: str) -> torch.device:
         If this machine has no such device.
     """
     chosen = choose_device(device)
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if all(int(os.environ.get(name, "1")) == 1 for name in _SIZES):
+        if launched_precision() and "MASTER_ADDR" in os.environ:  # which it sets for several processes only
+            _log.warning(
+                "accelerate launch has started one process here, not several: without several GPUs, and with --cpu, it "
+                "does that. To have several on CPUs, give it --multi_gpu in place of --cpu, and --device cpu to this "
+                "command."
+            )
         return chosen
     from accelerate import PartialState  # takes a second to import
 
@@ -95,14 +111,42 @@ def gather(part: T) -> list[T]:
     if n_processes() == 1:
         return [part]
     parts: list[Any] = [None] * n_processes()
-    distributed.all_gather_object(parts, part)
+    with explain_lost_processes():
+        distributed.all_gather_object(parts, part)
     return parts
+
+
+def is_shared(path: Path) -> bool:
+    """Whether all processes see what the first one has just made: they do where their machines share the folder."""
+    wait()
+    return all(gather(path.exists()))
 
 
 def wait() -> None:
     """Go on when every process has come here."""
     if n_processes() > 1:
-        distributed.barrier()
+        with explain_lost_processes():
+            distributed.barrier()
+
+
+@contextmanager
+def explain_lost_processes() -> Iterator[None]:
+    """Say in a sentence that another process has ended, which all that wait for it are told in many words.
+
+    Raises
+    ------
+    DeviceError
+        If that is so.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not isinstance(error, distributed.DistError) and "Connection" not in str(error):
+            raise
+        raise DeviceError(
+            f"Another of the {n_processes()} processes has ended, or its machine does not answer; see what it said, "
+            "and run the same commands again: they go on where they stopped."
+        ) from error
 
 
 def process_index() -> int:

@@ -13,7 +13,7 @@ from .errors import ConfigError, DataError, GalleryError
 from .gallery import Gallery, GalleryWriter, Provenance, open_gallery
 from .gallery.merging import merge_parts, part_name
 from .gallery.metadata_file import NO_METADATA, Metadata
-from .gallery.partial import DATABASE, part_path
+from .gallery.partial import DATABASE, part_path, partial_path
 from .gallery.thumbnails import check_originals
 
 __all__ = ["encode_images", "encode_table"]
@@ -103,7 +103,7 @@ def _encode_together(
     encoder: ImageEncoder, table: ImageTable, out: Path, made: Provenance, options: EncodeOptions
 ) -> int:
     """Every process writes a part inside ``OUT.partial``; the first one puts them together."""
-    from .devices import gather, is_main, n_processes, process_index
+    from .devices import gather, is_main, is_shared, n_processes, process_index
 
     if options.part:
         raise ConfigError("Several processes share the images already; leave out --part, or start one process only.")
@@ -116,6 +116,11 @@ def _encode_together(
                 writer.finish()
     if gather(is_done)[0]:
         return 0
+    if not is_shared(partial_path(out) / DATABASE):
+        raise GalleryError(
+            f"{out} is not one folder for all machines. Where they share none, encode with --part and put the parts "
+            "together with --merge."
+        )
     own, n_encoded = part_path(out, index, count), 0
     if not (own / DATABASE).is_file():
         n_encoded = _encode_share(encoder, table, own, made, replace(options, part=(index + 1, count)))

@@ -75,12 +75,13 @@ def update_gallery(
         If the gallery is missing, in use, too old, or made with another checkpoint, transform or folder; if an original
         cannot be its own thumbnail; or the disk refuses.
     """
-    from .devices import gather, is_main
+    from .devices import gather, is_main, wait
 
     if not len(table):
         raise DataError(f"{table.name} has no images; choose a folder that has some.")
     if not is_main():
         _encode(encoder, table, gather(_Plan())[0], None, options)
+        wait()
         return Update()
     with GalleryEditor(out) as editor:
         metadata = read_metadata(metadata_file, table, editor.made.metadata) if metadata_file else NO_METADATA
@@ -94,6 +95,7 @@ def update_gallery(
         editor.describe(plan.described)
         _encode(encoder, table, gather(plan)[0], editor, options)
         set_facts(editor.database, {"images": whole.images})
+    wait()  # until the database is closed, which nobody else could open
     n_changed = len(plan.stored)
     return Update(len(plan.rows) - n_changed, n_changed, len(plan.gone), len(plan.described))
 

@@ -8,7 +8,7 @@
     ├── ImageError       (ValueError)   an image that cannot be read
     ├── DataError        (ValueError)   a data set folder that holds nothing usable
     ├── GalleryError     (ValueError)   a gallery that is missing, unfinished or made by another model
-    ├── DeviceError      (RuntimeError) a device that has no memory left
+    ├── DeviceError      (RuntimeError) a device that has no memory left, or that has gone
     └── QueryError       (ValueError)   a question that has no meaning for this model or gallery
 """
 
@@ -49,7 +49,7 @@ class GalleryError(ConceptHashError, ValueError):
 
 
 class DeviceError(ConceptHashError, RuntimeError):
-    """A device that has no memory left."""
+    """A device that has no memory left, or that has gone."""
 
 
 class QueryError(ConceptHashError, ValueError):

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from .backbones import Backbone
 from .config import BackboneConfig
-from .devices import is_main, share, wait
+from .devices import is_main, is_shared, share, wait
 from .errors import DataError
 from .features import CachedFeatures, Features, LiveFeatures, StemFeatures
 from .image_views import Views
@@ -87,13 +87,14 @@ def cached_features(
     Raises
     ------
     DataError
-        If the disk has no room for them.
+        If the disk has no room for them, or processes on other machines have another one.
     """
     done_file = file.with_suffix(".done")
     if is_main() and not (file.exists() and done_file.exists()):
         _make_file(file, shape)
         np.zeros(len(views.table), bool).tofile(done_file)
-    wait()
+    if not is_shared(done_file):
+        raise DataError(f"{file.parent} is not one folder for all machines; name one that they share with --cache.")
     features, done = open_memmap(file, mode="r+"), np.memmap(done_file, bool, mode="r+")
     rows = share(np.flatnonzero(~done))
     if len(rows):

@@ -9,6 +9,8 @@ import numpy as np
 from tqdm import tqdm
 
 from .checkpoint import Checkpoint, load_model
+from .devices import explain_lost_processes, gather
+from .errors import CheckpointError
 from .run_report import RunReport, RunStoppedError
 from .trainer import Trainer
 from .watch import Watch
@@ -18,7 +20,10 @@ __all__ = ["compare", "run_to_end"]
 
 def run_to_end(trainer: Trainer, state: Path, report: RunReport, watch: Watch | None) -> None:
     """Train to the end, telling after every epoch how it stands."""
-    if state.exists():
+    found = gather(state.exists())
+    if any(found):
+        if not all(found):
+            raise CheckpointError(f"{state.parent} is not one folder for all machines; give an --out that they share.")
         trainer.resume(state)
     first, started = trainer.step, time.monotonic()
     total = trainer.config.epochs * trainer.n_steps
@@ -32,7 +37,8 @@ def run_to_end(trainer: Trainer, state: Path, report: RunReport, watch: Watch | 
     with bar:
         while trainer.epoch < trainer.config.epochs:
             try:
-                means = trainer.run_epoch(state, on_step)
+                with explain_lost_processes():
+                    means = trainer.run_epoch(state, on_step)
             except RunStoppedError:
                 report.tell("stopped", epoch=trainer.epoch, step=trainer.step)
                 raise

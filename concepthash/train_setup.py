@@ -12,7 +12,7 @@ from accelerate.utils import DistributedDataParallelKwargs
 from .checkpoint import Checkpoint, ClassTable
 from .config import BackboneConfig, ModelConfig, TrainConfig
 from .data import ImageTable
-from .devices import choose_device
+from .devices import join
 from .errors import ConfigError
 from .feature_cache import training_features
 from .features import Features
@@ -54,7 +54,7 @@ def make_accelerator(device: str, config: TrainConfig, tensorboard: str | None =
     Parameters
     ----------
     device
-        See `choose_device`.
+        See `join`.
     tensorboard
         Folder for its log.
 
@@ -63,7 +63,7 @@ def make_accelerator(device: str, config: TrainConfig, tensorboard: str | None =
     ConfigError
         If there is no such device, it cannot do the precision, or tensorboard is missing.
     """
-    kind = choose_device(device).type
+    kind = join(device).type
     try:
         accelerator = Accelerator(
             cpu=kind == "cpu",

@@ -212,7 +212,7 @@ class Trainer:
         CheckpointError
             If it was made with other settings, data or first weights.
         """
-        state = torch.load(file, map_location=self.accelerator.device, weights_only=True)
+        state = torch.load(file, map_location="cpu", weights_only=True)
         if state.get("settings") != self._settings:
             raise CheckpointError(
                 f"{file.parent.name!r} holds an unfinished run with other settings, data or --from; "

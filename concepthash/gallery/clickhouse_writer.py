@@ -91,9 +91,8 @@ class ClickHouseWriter(Closing):
         rows = image_rows(n_images, images, code_logits, attention_centers, self._provenance)
         listed = [[n_skipped + i, s.path, s.reason, s.file_bytes, s.file_modified] for i, s in enumerate(skipped)]
         self._prepare()
-        for row, image in enumerate(images, start=n_images):
-            if image.thumbnail is not None:
-                self._thumbnails.write(row, image.thumbnail)
+        made = ((row, image.thumbnail) for row, image in enumerate(images, start=n_images))
+        self._thumbnails.write({row: thumbnail for row, thumbnail in made if thumbnail is not None})
         self._is_sure = False
         self._client.insert("images", image_types(self._provenance), rows)
         self._client.insert("skipped", SKIPPED_TYPES, listed)

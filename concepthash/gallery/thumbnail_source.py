@@ -1,10 +1,11 @@
 """Where the thumbnails of a large gallery are read from: its folder, or an object store through a folder of copies."""
 
+import logging
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 from ..errors import GalleryError
@@ -16,6 +17,10 @@ __all__ = ["ThumbnailSource"]
 
 _N_READERS = 8
 _COPIES = 20_000  # that are kept of a store elsewhere
+_MISSED = 1000  # of those that did not come that are asked for again
+_PATIENCE = 5.0  # seconds that a page waits for its pictures
+_PAUSE = 15.0  # seconds for which a store that is away is not asked again
+_log = logging.getLogger(__name__)
 
 
 class ThumbnailSource:
@@ -28,6 +33,11 @@ class ThumbnailSource:
     copies
         Folder for copies, of which the newest 20,000 of this process stay; None for thumbnails that are shown where
         they are.
+
+    Attributes
+    ----------
+    trouble
+        One sentence while the place does not answer, else empty; the log has it, too.
     """
 
     def __init__(self, place: str, copies: Path | None = None) -> None:
@@ -35,6 +45,9 @@ class ThumbnailSource:
         self._store = ThumbnailStore(place)
         self._copied: OrderedDict[int, None] = OrderedDict()
         self._lock = threading.Lock()
+        self._readers = ThreadPoolExecutor(_N_READERS, "thumbnails")
+        self.trouble, self._asked = "", 0.0
+        self._missed: OrderedDict[int, None] = OrderedDict()
 
     @property
     def folder(self) -> Path:
@@ -46,21 +59,76 @@ class ThumbnailSource:
         return thumbnail_file(self._base, row)
 
     def fetch(self, rows: Iterable[int]) -> None:
-        """Copy some rows' thumbnails from elsewhere, several at once.
+        """Copy some rows' thumbnails from elsewhere, several at once, as far as they come within five seconds.
 
-        One that cannot be read is left out: its path leads nowhere, and the page shows an empty frame.
+        One that cannot be read is left out: its path leads nowhere, and the page shows an empty frame. While nothing
+        comes, the place is asked once in fifteen seconds, and pages do not wait for it.
         """
-        if self._is_copied:
-            with ThreadPoolExecutor(_N_READERS) as readers:
-                list(readers.map(self._copy, map(int, rows)))
-            self._forget()
+        if not self._is_copied:
+            return
+        self._ask([row for row in map(int, rows) if not self._is_there(row)])
 
-    def _copy(self, row: int) -> None:
+    def ask(self) -> str:
+        """One sentence while the place does not answer; asks it again for what did not come, as answers are kept."""
+        with self._lock:
+            missed = list(self._missed)
+        self._ask(missed)
+        return self.trouble
+
+    def _ask(self, rows: list[int]) -> None:
+        if self.trouble and time.monotonic() - self._asked < _PAUSE:
+            return self._note(dict.fromkeys(rows, self.trouble))
+        if not rows:
+            return None
+        self._asked = time.monotonic()
+        asked = {row: self._readers.submit(self._copy, row) for row in rows}
+        _, late = wait(asked.values(), _PATIENCE)
+        for future in late:
+            future.cancel()
+        said = {row: future.result() for row, future in asked.items() if future not in late}
+        self._tell(list(said.values()))
+        self._note({row: said.get(row, "late") for row in rows})
+        return self._forget()
+
+    def _note(self, said: dict[int, str]) -> None:
+        """Keep in mind the rows that did not come, of which something was said."""
+        with self._lock:
+            for row, words in said.items():
+                self._missed.pop(row, None)
+                if words:
+                    self._missed[row] = None
+            while len(self._missed) > _MISSED:
+                self._missed.popitem(last=False)
+
+    def _is_there(self, row: int) -> bool:
+        if not Path(self.name(row)).exists():
+            return False
+        self._remember(row)
+        return True
+
+    def _copy(self, row: int) -> str:
+        """Copy one that is there; a sentence if the place does not answer, or copies cannot be kept."""
         path = Path(self.name(row))
-        if not path.exists():
-            with suppress(GalleryError, OSError):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(path, self._store.read(row))
+        try:
+            thumbnail = self._store.read(row)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, thumbnail)
+        except GalleryError as error:
+            return "" if isinstance(error.__cause__, FileNotFoundError) else str(error)
+        except OSError as error:
+            return f"Copies of thumbnails cannot be kept in {self._base} ({error.strerror}); see to that disk."
+        self._remember(row)
+        return ""
+
+    def _tell(self, said: list[str]) -> None:
+        """Note how the place stands by what came of asking it, and log what is new."""
+        silent = f"Thumbnails at {self._store.place} do not come, so pages go without; see that the place answers."
+        trouble = "" if "" in said else next(iter(said), silent)
+        if bool(trouble) != bool(self.trouble):
+            _log.warning("%s", trouble or f"Thumbnails at {self._store.place} can be read again.")
+        self.trouble = trouble
+
+    def _remember(self, row: int) -> None:
         with self._lock:
             self._copied[row] = None
             self._copied.move_to_end(row)

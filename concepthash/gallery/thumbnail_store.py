@@ -1,12 +1,12 @@
 """Where the thumbnails of a gallery on a server lie: in a folder, or in an object store that fsspec knows."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from ..errors import GalleryError
-from .thumbnails import thumbnail_file
+from .thumbnails import THUMBNAIL_FOLDER, thumbnail_file
 
 __all__ = ["ThumbnailStore"]
 
@@ -29,19 +29,19 @@ class ThumbnailStore:
     def __init__(self, place: str) -> None:
         self.place = place if "://" in place else str(Path(place).expanduser().resolve())
 
-    def write(self, row: int, thumbnail: bytes) -> None:
-        """Store the thumbnail of a row, over one that is there."""
+    def write(self, thumbnails: Mapping[int, bytes]) -> None:
+        """Store thumbnails by row, over those that are there; object stores take several at once."""
         with self._explained("written") as (files, folder):
-            path = thumbnail_file(folder, row)
-            if files is None:
+            contents = {thumbnail_file(folder, row): thumbnail for row, thumbnail in thumbnails.items()}
+            if files is not None:
+                _pipe(files, folder, contents)
+                return
+            for path, thumbnail in contents.items():
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
                 Path(path).write_bytes(thumbnail)
-            else:
-                files.makedirs(path.rpartition("/")[0], exist_ok=True)
-                files.pipe_file(path, thumbnail)
 
     def read(self, row: int) -> bytes:
-        """Return the thumbnail of a row, a WebP file."""
+        """Return the thumbnail of a row, a WebP file; where it is missing, the error's cause is FileNotFoundError."""
         with self._explained("read") as (files, folder):
             path = thumbnail_file(folder, row)
             return Path(path).read_bytes() if files is None else bytes(files.cat_file(path))
@@ -49,16 +49,30 @@ class ThumbnailStore:
     @contextmanager
     def _explained(self, done: str) -> Iterator[tuple[Any, Any]]:
         """Give fsspec's file system, None for a plain folder, and the folder in it."""
+        is_url = "://" in self.place
+        kind: type[Exception] = Exception if is_url else OSError  # each kind of store has errors of its own
         try:
-            if "://" not in self.place:
-                yield None, self.place
-            else:
+            if is_url:
                 from fsspec.core import url_to_fs
 
                 yield url_to_fs(self.place)
-        except (OSError, ImportError, ValueError) as error:  # of an unknown kind of URL it says the last
-            reason = str(error).strip().splitlines()[0].rstrip(".") or type(error).__name__
+            else:
+                yield None, self.place
+        except kind as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
             raise GalleryError(
-                f"Thumbnails at {self.place} cannot be {done} ({reason}); check the place, or install what it needs, "
-                "such as fsspec and s3fs."
+                f"Thumbnails at {self.place} cannot be {done} ({reason}); see that the place is there and answers, and "
+                "that what it needs is installed, such as fsspec and s3fs."
             ) from error
+
+
+def _pipe(files: Any, folder: str, contents: dict[str, bytes]) -> None:
+    """Write files, at once where the store can; folders are made where it has such things, a bucket is not."""
+    try:
+        files.pipe(contents)
+    except FileNotFoundError:
+        parents = sorted({path.rpartition("/")[0] for path in contents})
+        for parent in (folder, f"{folder}/{THUMBNAIL_FOLDER}", *parents):
+            with suppress(FileExistsError):
+                files.mkdir(parent, create_parents=False)
+        files.pipe(contents)

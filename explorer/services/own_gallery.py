@@ -49,6 +49,8 @@ class OwnGallery:
         if isinstance(opened, LargeGallery) and self._is_served:
             try:
                 opened.engine.fetch("SELECT 1")
+                if pictures := opened.sample.thumbnails:
+                    return pictures.ask()
             except GalleryError as error:
                 return str(error)
         return self.trouble

@@ -83,7 +83,9 @@ class PhotoService:
             return replace(photo, rgb=reduce_to(rgb, SMALL_SIDE))
         shelf = self._galleries.of(checkpoint)
         stored = stored_image(shelf.gallery, image)
-        rgb = reduce_to(read_image(Path(stored.thumbnail)), SMALL_SIDE)
+        small = Path(stored.thumbnail)  # not there while an object store is away
+        seen = small if small.exists() else shelf.gallery.image_path(stored.row) or small
+        rgb = reduce_to(read_image(seen), SMALL_SIDE)
         return Photo(image, class_of(stored), stored.family, shelf.name, *stored.size, rgb)
 
     def first_image(self, checkpoint: str) -> str:

@@ -65,12 +65,15 @@ def test_asking_an_open_gallery_finds_that_its_server_is_away(tmp_path: Path, mo
             raise GalleryError(AWAY)
         return {}
 
-    gallery.engine = SimpleNamespace(fetch=fetch)
+    pictures = SimpleNamespace(ask=lambda: "")
+    gallery.engine, gallery.sample = SimpleNamespace(fetch=fetch), SimpleNamespace(thumbnails=pictures)
     assert own.ask() == ""
     server.is_up = False
     assert own.ask() == AWAY
     server.is_up = True
     assert own.ask() == ""
+    pictures.ask = lambda: "Thumbnails at s3://birds do not come."
+    assert own.ask() == "Thumbnails at s3://birds do not come."
 
 
 def test_copies_of_thumbnails_have_a_place_before_the_server_answers(
