@@ -1,4 +1,4 @@
-"""Exact search in memory: by inverted lists where few codes can match, by distinct short codes, else by a scan."""
+"""Exact search in memory: by distinct short codes, by inverted lists where few of very many match, else by a scan."""
 
 from functools import cached_property
 
@@ -12,9 +12,10 @@ from .matches import Matches
 from .query import Query
 from .subcode_lists import SubcodeLists
 
-__all__ = ["CodeIndex"]
+__all__ = ["BLOCK_ROWS", "CodeIndex"]
 
 BLOCK_ROWS = 1 << 16  # large enough that calls cost little, small enough that a block stays in the cache
+_LISTED = 1 << 22  # codes from which on lists pay: they save some 15 ms of a scan then, for 3 bytes a code and concept
 _DISTINCT_BITS = 20  # codes up to this long are searched as distinct codes
 
 
@@ -131,7 +132,7 @@ class CodeIndex:
         return (kept, criteria) if len(kept) <= len(listed) else (listed[_is_in(listed, kept)], unlisted)
 
     def _narrow(self, criteria: Criteria) -> tuple[np.ndarray | None, Criteria]:
-        if len(self) <= self._block_rows or self._is_distinct:
+        if len(self) < _LISTED or self._is_distinct:
             return None, criteria
         return self._lists.narrow(criteria)
 

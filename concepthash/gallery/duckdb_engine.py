@@ -3,7 +3,7 @@
 import math
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -14,18 +14,19 @@ import numpy as np
 
 from ..errors import GalleryError
 from .database import INDEXED, connect, fetch_columns
+from .fact_file import FactFile
+from .image_facts import IMAGE_COLUMNS, ImageFacts
 from .metadata import Kind
-from .sql import MACROS, Statement, duckdb_text, rows_statement
+from .sql import MACROS, duckdb_text, rows_statement
 from .sql_engine import SqlEngine
 from .sql_layout import Layout
 
 __all__ = ["DuckDBEngine"]
 
 _SETUP = ";".join(f"CREATE TEMP MACRO {macro}" for macro in MACROS)
-_BLOCKS = 24_000_000  # bytes of the file that are kept while only single images are looked up
-_INDEX = 12  # bytes an image that the index of rows may take beside them, all of which DuckDB must hold
-_IN_LISTS = "in_clause"  # rewrites short lists into joins, which take longer to plan than to answer
-_ROOM = "RESET memory_limit; RESET disabled_optimizers"
+_LITTLE = "SET memory_limit = '1MB'"  # between questions, where only single images are asked for
+_ROOM = "RESET memory_limit"
+_SPREAD = 8  # numbers of rows an image up to which their facts are copied, where each number takes room
 _HASH = "(hash({}) >> 32)::UINTEGER"
 _KINDS: dict[str, Kind] = {"VARCHAR": "TEXT", "INTEGER": "BIGINT", "BIGINT": "BIGINT", "DOUBLE": "DOUBLE"}
 
@@ -37,6 +38,8 @@ class DuckDBEngine(SqlEngine):
     ----------
     path
         The DuckDB file.
+    scratch
+        Folder for facts of its images that are then found quicker, where only single ones are asked for.
 
     Raises
     ------
@@ -44,14 +47,15 @@ class DuckDBEngine(SqlEngine):
         If the file is missing, locked by a writer, or no gallery.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, scratch: Path | None = None) -> None:
         super().__init__(lifetime_s=math.inf)  # nobody can write while the file is open
         self.path = path
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._idle: deque[duckdb.DuckDBPyConnection] = deque()
         self._opening = threading.Lock()
-        self._little: str | None = None  # settings for looking up single images
+        self._is_little = self._keeps_facts = False
         self._n_reading = 0
+        self._scratch, self._writing = scratch, threading.Lock()
         self.provenance = self._provenance()
         self.layout = self._layout()
 
@@ -60,31 +64,25 @@ class DuckDBEngine(SqlEngine):
         with self._cursor() as cursor, self._room():
             return fetch_columns(cursor.execute(duckdb_text(text), dict(texts or {})))
 
-    def tuples(self, statement: Statement) -> list[tuple[Any, ...]]:
-        """Run a SELECT of a few rows, a tuple each, without arrays, which take longer to make than to find the rows."""
-        with self._cursor() as cursor:
-            return cursor.execute(duckdb_text(statement.text), statement.texts).fetchall()
-
-    def look_up_only(self, n_images: int) -> None:
-        """Take little memory, and one thread, since starting others takes longer than finding an image."""
-        limit = _BLOCKS + _INDEX * min(n_images, INDEXED)
-        self._little = f"SET threads = 1; SET memory_limit = '{limit}B'; SET disabled_optimizers = '{_IN_LISTS}'"
-        self.close()
+    def images(self, rows: Sequence[int] | np.ndarray) -> list[ImageFacts]:
+        """Facts of images, in the order of ``rows``; rows that the gallery lacks are left out."""
+        file = self._kept_facts()
+        return super().images(rows) if file is None else [ImageFacts(*facts) for _, *facts in file.facts(rows)]
 
     def row_of(self, image_id: str) -> int | None:
-        """Return the row of an image id; where single images are looked up, without the index of ids, which is large.
-
-        DuckDB never lets go of what it has read of an index.
-        """
-        if self._little is None:
+        """Return the row of an image id, or None where the gallery lacks it."""
+        file = self._kept_facts()
+        if file is None:
             return super().row_of(image_id)
-        hashes, rows = self._hashed_ids
-        own = self.tuples(Statement(f"SELECT {_HASH.format('{t0:String}')}", {"t0": image_id}))[0][0]
-        places = np.flatnonzero(hashes == own)
-        if not len(places):
-            return None
-        found = self.tuples(rows_statement(("row", "image_id"), rows[places] if len(rows) else places))
-        return next((row for row, name in found if name == image_id), None)
+        with self._cursor() as cursor:
+            (number,) = cursor.execute(f"SELECT {_HASH.format('$id')}", {"id": image_id}).fetchall()[0]
+        alike = self.images(list(file.rows_of(number)))
+        return next((one.row for one in alike if one.image_id == image_id), None)
+
+    def look_up_only(self, n_images: int) -> None:
+        """Take hardly any memory, and one thread, since starting others takes longer than finding an image."""
+        self._is_little, self._keeps_facts = True, n_images <= INDEXED and self.span()[1] <= _SPREAD * n_images
+        self.close()
 
     def close(self) -> None:
         """Let go of the file; the next call opens it again."""
@@ -119,13 +117,13 @@ class DuckDBEngine(SqlEngine):
         with self._opening:
             if self._connection is None:
                 self._connection = connect(self.path, read_only=True)
-                self._connection.execute(self._little or "SELECT 1")
+                self._connection.execute(f"SET threads = 1; {_LITTLE}" if self._is_little else "SELECT 1")
             return self._connection
 
     @contextmanager
     def _room(self) -> Iterator[None]:
-        """Let DuckDB take the memory it likes while whole columns are read, even where it is to take little."""
-        if self._little is None:
+        """Let DuckDB take the memory it likes while it reads, even where it is to take little between questions."""
+        if not self._is_little:
             yield
             return
         self._count_reading(1, _ROOM)
@@ -133,21 +131,34 @@ class DuckDBEngine(SqlEngine):
             yield
         finally:
             with suppress(duckdb.OutOfMemoryException):  # too much is in use; the next time will do
-                self._count_reading(-1, self._little)
+                self._count_reading(-1, _LITTLE)
 
     def _count_reading(self, more: int, settings: str) -> None:
-        """Count who reads whole columns just now; the settings are for the first one and after the last one."""
+        """Count who reads just now; the settings are for the first one and after the last one."""
         with self._opening:
             self._n_reading += more
             if self._connection is not None and (more > 0 or not self._n_reading):
                 self._connection.execute(settings)
 
+    def _of_rows(self, columns: Sequence[str], rows: Sequence[int] | np.ndarray) -> list[tuple[Any, ...]]:
+        file = self._kept_facts()
+        text = rows_statement(columns, rows).text if file is None else _placed(columns, file.facts(rows))
+        with self._cursor() as cursor, self._room():  # arrays take longer to make than the rows to find
+            return cursor.execute(text).fetchall()
+
+    def _kept_facts(self) -> FactFile | None:
+        """Return the facts of all images, read at the first question; None where they are not kept, or not now."""
+        with self._writing:
+            return self._facts
+
     @cached_property
-    def _hashed_ids(self) -> tuple[np.ndarray, np.ndarray]:
-        """(N,) uint32 of each image id, and the rows they belong to, none where these are simply 0 to N - 1."""
-        found = self.fetch(f'SELECT "row", {_HASH.format("image_id")} AS hash FROM images ORDER BY "row"')  # noqa: S608
-        rows = found["row"]
-        return found["hash"], rows[:0] if len(rows) and rows[-1] == len(rows) - 1 else rows
+    def _facts(self) -> FactFile | None:
+        if self._scratch is None or not self._keeps_facts:
+            return None
+        line = f"json_array(rowid, {_quoted(IMAGE_COLUMNS)})::VARCHAR AS line, strlen(line) AS size"
+        with suppress(OSError):  # no room there: the database will do
+            return FactFile(self._scratch, self.parts(f'"row", {line}, {_HASH.format("image_id")} AS hash'))
+        return None
 
     def _provenance(self) -> dict[str, str]:
         found = self.fetch("SELECT key, value FROM provenance")
@@ -157,3 +168,16 @@ class DuckDBEngine(SqlEngine):
         described = self.fetch("DESCRIBE images")
         types = dict(zip(described["column_name"].tolist(), described["column_type"].tolist(), strict=True))
         return Layout.of(self.provenance, {name: _KINDS[kind] for name, kind in types.items() if kind in _KINDS})
+
+
+def _placed(columns: Sequence[str], facts: Iterable[list[Any]]) -> str:
+    """Select columns of some images by their places in the file: DuckDB never lets go of what it has read of an index.
+
+    It turns a list of places into a scan of all, but not a join with them.
+    """
+    places = ", ".join(str(place) for place, *_ in facts)
+    return f"SELECT {_quoted(columns)} FROM images JOIN (SELECT unnest([{places}]::BIGINT[]) AS p) ON images.rowid = p"  # noqa: S608
+
+
+def _quoted(columns: Sequence[str]) -> str:
+    return ", ".join(f'"{column}"' for column in columns)

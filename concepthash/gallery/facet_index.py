@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .code_index import CodeIndex
+from .code_index import BLOCK_ROWS, CodeIndex
 from .facets import Facets, Groups, without_facets
 from .metadata import Value
 from .query import Query
@@ -66,4 +66,6 @@ class FacetIndex:
 
     def _count(self, query: Query, kept: np.ndarray | None) -> np.ndarray:
         """(G,) images of each combination that satisfy the rules."""
-        return np.bincount(self._ids[self._codes.agreeing(query, kept)], minlength=len(self.groups.values))
+        ids, n_groups = self._ids[self._codes.agreeing(query, kept)], len(self.groups.values)
+        blocks = (ids[start : start + BLOCK_ROWS] for start in range(0, len(ids), BLOCK_ROWS))  # numpy widens each
+        return sum((np.bincount(block, minlength=n_groups) for block in blocks), start=np.zeros(n_groups, np.int64))

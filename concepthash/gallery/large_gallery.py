@@ -10,11 +10,13 @@ import numpy as np
 from ..codes import binarize
 from ..errors import GalleryError
 from .code_index import CodeIndex
+from .code_reading import read_codes
 from .code_shape import CodeShape
 from .facet_index import FacetIndex
 from .facets import Facets
 from .gallery import Gallery
 from .gallery_columns import gallery_of_columns
+from .image_facts import ImageFacts
 from .matches import Matches
 from .provenance import Provenance
 from .query import ConceptRule, Query
@@ -22,7 +24,7 @@ from .recent import Recent
 from .rows import Skipped
 from .selection import Selection
 from .sql import rows_of_selection
-from .sql_engine import ImageFacts, SqlEngine
+from .sql_engine import SqlEngine
 from .stored_image import StoredImage
 from .thumbnail_source import ThumbnailSource
 
@@ -114,6 +116,8 @@ class LargeGallery(CodeShape):
         if not len(rows):
             return ()
         found = self.engine.images(rows)
+        for one in found:
+            self._rows_of_ids.keep(one.image_id, one.row)  # what is shown is often asked for next
         if not self.shows_originals:
             self._thumbnails.fetch(one.row for one in found)
         return tuple(map(self._described, found))
@@ -183,19 +187,14 @@ class LargeGallery(CodeShape):
 
     @cached_property
     def _facet_index(self) -> FacetIndex:
-        codes, rows = self._index
-        values = self.engine.facet_values(np.arange(len(codes)) if rows is None else rows)
-        return FacetIndex(codes, self.engine.facet_columns, values)
+        codes, _ = self._index
+        return FacetIndex(codes, self.engine.facet_columns, self.engine.facet_values())
 
     @cached_property
     def _index(self) -> tuple[CodeIndex, np.ndarray | None]:
         """The codes, and the rows they belong to where these are not simply 0 to N - 1."""
-        names = ", ".join(f"code{word}" for word in range(self.engine.layout.masks.shape[1]))
-        found = self.engine.fetch(f'SELECT "row", {names} FROM images ORDER BY "row"')  # noqa: S608
-        rows = found.pop("row").astype(np.int64)
-        words = np.stack([*found.values()], axis=1)  # (N, W)
-        is_plain = bool(len(rows)) and rows[-1] == len(rows) - 1
-        return CodeIndex(words, self.n_bits, self.n_concepts), None if is_plain else rows
+        words, rows = read_codes(self.engine, len(self))
+        return CodeIndex(words, self.n_bits, self.n_concepts), rows
 
 
 AnyGallery = Gallery | LargeGallery

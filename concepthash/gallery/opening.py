@@ -32,7 +32,7 @@ def open_any_gallery(place: str, copies: Path, *, memory: int = 1_000_000_000) -
     place
         Folder of the gallery, or ``clickhouse://user:password@host:port/database`` (``clickhouses://`` for TLS).
     copies
-        Folder for copies of the thumbnails of a gallery on a server, which lie elsewhere.
+        Folder for copies of what is asked for often: thumbnails of a gallery on a server, facts of a large one.
     memory
         Bytes that the codes of a large gallery may take in memory.
 
@@ -53,7 +53,7 @@ def open_any_gallery(place: str, copies: Path, *, memory: int = 1_000_000_000) -
             counted = database.execute("SELECT count(*) FROM images").fetchone()
     if counted and counted[0] <= _READ_WHOLE:
         return open_gallery(folder)
-    return LargeGallery(DuckDBEngine(folder / DATABASE), folder, ThumbnailSource(str(folder)), memory)
+    return LargeGallery(DuckDBEngine(folder / DATABASE, copies), folder, ThumbnailSource(str(folder)), memory)
 
 
 def open_gallery(path: str | Path, *, fingerprint: str | None = None) -> Gallery:

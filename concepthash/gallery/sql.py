@@ -107,11 +107,10 @@ def values_statement(layout: Layout, columns: Iterable[str]) -> Statement:
     return Statement(f"SELECT {', '.join(counts)} {_IMAGES}", {})
 
 
-def columns_statement(layout: Layout, columns: Iterable[str], rows: slice) -> Statement:
-    """Select columns of all rows from one to another, both included, in order of rows."""
-    names = ", ".join(quoted(column, layout.columns) for column in columns)
-    between = f'"row" BETWEEN {int(rows.start)} AND {int(rows.stop)}'
-    return Statement(f'SELECT {names} {_IMAGES} WHERE {between} ORDER BY "row"', {})
+def columns_statement(columns: str, rows: range) -> Statement:
+    """Select columns, written as SQL by the program, of the rows of a range, in order of rows."""
+    between = f'"row" BETWEEN {int(rows.start)} AND {int(rows.stop) - 1}'
+    return Statement(f'SELECT {columns} {_IMAGES} WHERE {between} ORDER BY "row"', {})
 
 
 def rows_statement(columns: Iterable[str], rows: Iterable[int]) -> Statement:

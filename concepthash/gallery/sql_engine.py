@@ -5,12 +5,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ..codes import concept_distances
 from .facets import MANY, MOST, Facets, Groups, without_facets
+from .image_facts import IMAGE_COLUMNS, ImageFacts
 from .matches import Matches
 from .metadata import Value
 from .query import Query
@@ -24,28 +25,16 @@ from .sql import (
     rows_statement,
     values_statement,
 )
+from .sql_conditions import quoted
 from .sql_layout import Layout
 
-__all__ = ["ImageFacts", "SqlEngine"]
+__all__ = ["SqlEngine"]
 
 T = TypeVar("T")
 
 _REMEMBERED = 1024  # counts of so many queries
-_ROWS = 1 << 13  # whose values are read at a time
+_ROWS = 1 << 14  # that are read at a time
 _UNCOUNTED = {"image_id", "path", "class", "family", "width", "height", "file_bytes", "file_modified", "encoded"}
-_IMAGE_COLUMNS = ("row", "image_id", "path", "class", "family", "width", "height")
-
-
-class ImageFacts(NamedTuple):
-    """What is known of one image; class and family are None where unknown, width and height in pixels."""
-
-    row: int
-    image_id: str
-    path: str
-    class_name: str | None
-    family: str | None
-    width: int
-    height: int
 
 
 class SqlEngine(ABC):
@@ -135,25 +124,37 @@ class SqlEngine(ABC):
         few = [name for name, n in zip(others, counts, strict=True) if 1 < n <= MANY]
         return ("class", "family", *few[:MOST])
 
-    def facet_values(self, rows: np.ndarray) -> Iterator[list[list[Value]]]:
-        """For some of the ascending rows (N,) after the other, the values of each of the columns that are counted."""
-        for start in range(0, len(rows), _ROWS):
-            part = slice(rows[start], rows[start : start + _ROWS][-1])
-            found = self._run(columns_statement(self.layout, self.facet_columns, part))
-            yield [column.tolist() for column in found.values()]
+    def parts(self, columns: str) -> Iterator[dict[str, np.ndarray]]:
+        """Give columns, written as SQL by the program, of some images after the other, in order of rows."""
+        start, end = self.span()
+        while start < end:
+            part = self._run(columns_statement(columns, range(start, start + _ROWS)))
+            start += _ROWS
+            if len(next(iter(part.values()))):
+                yield part
+            else:  # a gap, of whatever width
+                start = max(start, self.span(start)[0])
+
+    def span(self, start: int = 0) -> tuple[int, int]:
+        """Return the first row that is ``start`` or more, and where the rows end; nothing where there are none."""
+        lowest = f'coalesce(min("row"), {int(start)}) AS lowest'
+        found = self.fetch(f'SELECT {lowest}, coalesce(max("row") + 1, 0) AS n FROM images WHERE "row" >= {int(start)}')  # noqa: S608
+        return int(found["lowest"][0]), int(found["n"][0])
+
+    def facet_values(self) -> Iterator[list[list[Value]]]:
+        """For some images after the other, in order of rows, the values of each of the columns that are counted."""
+        names = ", ".join(quoted(column, self.layout.columns) for column in self.facet_columns)
+        for part in self.parts(names):
+            yield [column.tolist() for column in part.values()]
 
     def images(self, rows: Sequence[int] | np.ndarray) -> list[ImageFacts]:
         """Facts of images, in the order of ``rows``; rows that the gallery lacks are left out."""
-        found = {facts[0]: ImageFacts(*facts) for facts in self.tuples(rows_statement(_IMAGE_COLUMNS, rows))}
+        found = {facts[0]: ImageFacts(*facts) for facts in self._of_rows(IMAGE_COLUMNS, rows)}
         return [found[row] for row in map(int, rows) if row in found]
-
-    def tuples(self, statement: Statement) -> list[tuple[Any, ...]]:
-        """Run a SELECT of a few rows, a tuple each."""
-        return list(zip(*(column.tolist() for column in self._run(statement).values()), strict=True))
 
     def code_logits(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """(n, K) float32 in the order of ``rows``; rows that the gallery lacks are left out."""
-        found = dict(self.tuples(rows_statement(("row", "code_logits"), rows)))
+        found = dict(self._of_rows(("row", "code_logits"), rows))
         logits = [found[row] for row in map(int, rows) if row in found]
         return np.array(logits, dtype=np.float32).reshape(-1, self.layout.n_bits)
 
@@ -173,6 +174,11 @@ class SqlEngine(ABC):
 
     def _run(self, statement: Statement) -> dict[str, np.ndarray]:
         return self.fetch(statement.text, statement.texts)
+
+    def _of_rows(self, columns: Sequence[str], rows: Sequence[int] | np.ndarray) -> list[tuple[Any, ...]]:
+        """Columns of some rows, a tuple each, in any order."""
+        found = self._run(rows_statement(columns, rows)).values()
+        return list(zip(*(column.tolist() for column in found), strict=True))
 
     def _count(self, query: Query) -> tuple[int, int, int]:
         def count() -> tuple[int, int, int]:
