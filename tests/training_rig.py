@@ -46,7 +46,7 @@ def zip_of_images(file: Path, n: int = 6, classes: tuple[str, ...] = CLASSES) ->
     return file
 
 
-def wait_for(ask: Callable[[], object], seconds: float = 120.0) -> None:
+def wait_for(ask: Callable[[], object], seconds: float = 300.0) -> None:
     """Ask until the answer is yes."""
     end = time.monotonic() + seconds
     while not ask():

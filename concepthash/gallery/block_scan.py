@@ -45,7 +45,9 @@ class BlockScan:
     ) -> None:
         self._words, self._rows, self._repeats = words, rows, repeats
         self._criteria, self._size = criteria, size
-        self._checks = [(mask_of(criteria.masks[concept]), allowed) for concept, allowed in criteria.checks]
+        checks = [(mask_of(criteria.masks[concept]), allowed) for concept, allowed in criteria.checks]
+        self._equal = _equal(criteria) if rows is None else None
+        self._checks = [(mask, allowed) for mask, allowed in checks if not _is_covered(mask, allowed, self._equal)]
         self._is_plain = rows is None and not criteria.checks and words.shape[1] == 1
         self._total = len(words) if rows is None else len(rows)
         self._block_rows = block_rows = min(block_rows, self._total)
@@ -60,7 +62,7 @@ class BlockScan:
 
     def run(self) -> tuple[int, np.ndarray]:
         """Return how many satisfy the rules, and the (size,) int64 positions of the best of them, or fewer."""
-        if not self._checks and not (self._size and self._criteria.bounds):
+        if not self._criteria.checks and not (self._size and self._criteria.bounds):
             return self._count(slice(None), None), self._at(np.arange(min(self._total, self._size)))
         n_agreeing = 0
         for block in self._blocks():
@@ -74,9 +76,9 @@ class BlockScan:
 
     def agreeing(self) -> np.ndarray | slice:
         """Return the (n,) int64 positions of all that satisfy the rules, ascending; a slice for all codes."""
-        if not self._checks:
+        if not self._criteria.checks:
             return slice(None) if self._rows is None else self._rows
-        found = [(block.start, self._agreeing(self._differ(block))) for block in self._blocks()]
+        found = [(block.start, self._look(block)[0]) for block in self._blocks()]
         return np.concatenate([_NOWHERE, *(self._at(start + places) for start, places in found if places is not None)])
 
     def _blocks(self) -> list[slice]:
@@ -96,15 +98,26 @@ class BlockScan:
 
     def _read(self, block: slice) -> int:
         """Look at one block, and count the codes in it that satisfy the rules."""
-        differing = self._differ(block)
-        agreeing = self._agreeing(differing)
-        if agreeing is not None:
-            differing = differing.take(agreeing, axis=1)
+        agreeing, differing = self._look(block)
         near = self._near(differing)
         if len(near):
             places = near if agreeing is None else agreeing[near]
             self._add(differing.take(near, axis=1), self._at(block.start + places))
         return self._count(block, agreeing)
+
+    def _look(self, block: slice) -> tuple[np.ndarray | None, np.ndarray]:
+        """(a,) places in a block where all rules hold, None where there are no rules, and (W, a) bits that differ."""
+        if self._equal is None:
+            differing = self._differ(block)
+            agreeing = self._agreeing(differing)
+            return agreeing, differing if agreeing is None else differing.take(agreeing, axis=1)
+        word, ones = self._equal
+        codes, bits = self._words[block], self._criteria.code
+        masked = np.bitwise_and(codes[:, word], ones, out=self._masked[: len(codes)])
+        equal = np.flatnonzero(masked == bits[word] & ones)
+        differing = (codes.take(equal, axis=0) ^ bits).T
+        agreeing = self._agreeing(differing)
+        return (equal, differing) if agreeing is None else (equal[agreeing], differing.take(agreeing, axis=1))
 
     def _differ(self, block: slice) -> np.ndarray:
         """(W, n) uint64, bits of the codes of a block that differ; the next call overwrites them."""
@@ -145,7 +158,7 @@ class BlockScan:
         return total
 
     def _agreeing(self, differing: np.ndarray) -> np.ndarray | None:
-        """(a,) places in the block where all rules hold; None where there are no rules."""
+        """(a,) places where all rules hold that are left to check; None where there are none."""
         agrees: np.ndarray | None = None
         for mask, allowed in self._checks:
             distance = self._distance(differing, mask)
@@ -202,3 +215,13 @@ class BlockScan:
         self._new, self._n_new = [], 0
         if len(order) == self._size > 0:
             self._limit = min(self._limit, float(self._scores[-1]))
+
+
+def _equal(criteria: Criteria) -> tuple[int, np.uint64] | None:
+    """Return a word, and its bits that have to be equal, where there are such: one look at it leaves most codes out."""
+    ones = criteria.masks[[concept for concept, allowed in criteria.checks if allowed.stop == 1]]
+    return next(iter(mask_of(np.bitwise_or.reduce(ones, axis=0))), None)
+
+
+def _is_covered(mask: Mask, allowed: range, equal: tuple[int, np.uint64] | None) -> bool:
+    return equal is not None and allowed.stop == 1 and [word for word, _ in mask] == [equal[0]]
