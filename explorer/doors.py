@@ -50,7 +50,8 @@ class Page(gr.Blocks):
         if block_fn.api_name in FUNCTIONS:
             for parameter in _taken(getattr(Api, block_fn.api_name))[1:][len(inputs) :]:
                 if parameter.default is parameter.empty:
-                    raise Refused(f"{block_fn.api_name} needs a value for {parameter.name}; GET /gradio_api/info lists them all.")
+                    name = block_fn.api_name
+                    raise Refused(f"{name} needs a value for {parameter.name}; GET /gradio_api/info lists all of them.")
                 inputs.append(parameter.default)
         super().validate_inputs(block_fn, inputs)
 
