@@ -29,7 +29,7 @@ FULL = "More people are asking than this server can answer; please try again in 
 class HealthRoute:
     """Answers from what the parts said last; they are asked in a thread of their own, so a slow one keeps nobody.
 
-    ``look`` asks the parts; ``page`` is the ``gr.Blocks`` whose queue is counted, and ``gate`` counts the calls of programs.
+    ``look`` asks the parts; ``page`` is the ``gr.Blocks`` whose queue is counted; ``gate`` counts programs' calls.
     """
 
     def __init__(self, look: Callable[[], Health], page: Any, gate: Gate) -> None:
