@@ -1,5 +1,6 @@
 """The device of a process, and the processes of one ``accelerate launch``: their shares, and all shares together."""
 
+import atexit
 import functools
 import logging
 import os
@@ -83,7 +84,9 @@ def join(device: str) -> torch.device:
     from accelerate import PartialState  # takes a second to import
 
     patience = timedelta(days=7)  # that processes wait for the slowest one; torch gives up after minutes
-    return torch.device(PartialState(cpu=chosen.type == "cpu", timeout=patience).device)
+    state = PartialState(cpu=chosen.type == "cpu", timeout=patience)
+    atexit.register(state.destroy_process_group)  # threads that still wait at the end would abort the process
+    return torch.device(state.device)
 
 
 def launched_precision() -> str | None:

@@ -33,7 +33,7 @@ for _ in range(3):
 if trainer.accelerator.is_main_process:
     with open(sys.argv[1], "w") as file:
         json.dump(trainer.history, file)
-print(trainer.accelerator.num_processes, "processes")
+sys.stdout.write(f"{trainer.accelerator.num_processes} processes\\n")  # in one piece, as the other writes, too
 """
 
 
