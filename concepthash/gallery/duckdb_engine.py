@@ -25,7 +25,6 @@ __all__ = ["DuckDBEngine"]
 
 _SETUP = ";".join(f"CREATE TEMP MACRO {macro}" for macro in MACROS)
 _LITTLE = "SET memory_limit = '1MB'"  # between questions, where only single images are asked for
-_ROOM = "RESET memory_limit"
 _SPREAD = 8  # numbers of rows an image up to which their facts are copied, where each number takes room
 _HASH = "(hash({}) >> 32)::UINTEGER"
 _KINDS: dict[str, Kind] = {"VARCHAR": "TEXT", "INTEGER": "BIGINT", "BIGINT": "BIGINT", "DOUBLE": "DOUBLE"}
@@ -54,6 +53,7 @@ class DuckDBEngine(SqlEngine):
         self._idle: deque[duckdb.DuckDBPyConnection] = deque()
         self._opening = threading.Lock()
         self._is_little = self._keeps_facts = False
+        self._much = "SELECT 1"  # until the file is open
         self._n_reading = 0
         self._scratch, self._writing = scratch, threading.Lock()
         self.provenance = self._provenance()
@@ -117,6 +117,8 @@ class DuckDBEngine(SqlEngine):
         with self._opening:
             if self._connection is None:
                 self._connection = connect(self.path, read_only=True)
+                ((limit,),) = self._connection.execute("SELECT current_setting('memory_limit')").fetchall()
+                self._much = f"SET memory_limit = '{limit}'"  # to RESET it tells DuckDB 1 nothing
                 self._connection.execute(f"SET threads = 1; {_LITTLE}" if self._is_little else "SELECT 1")
             return self._connection
 
@@ -126,7 +128,7 @@ class DuckDBEngine(SqlEngine):
         if not self._is_little:
             yield
             return
-        self._count_reading(1, _ROOM)
+        self._count_reading(1, self._much)
         try:
             yield
         finally:
