@@ -1,11 +1,12 @@
 """Commands in two processes of `accelerate launch` on the CPU, of one machine or of two that are both this one."""
 
 import os
-import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from app_process import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 Finished = subprocess.CompletedProcess[str]
@@ -44,9 +45,3 @@ def launched(*arguments: str, machines: int = 1) -> str:
     finished = launch(*arguments, machines=machines)
     assert [one.returncode for one in finished] == [0] * machines, "\n".join(one.stderr for one in finished)
     return finished[0].stdout
-
-
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
