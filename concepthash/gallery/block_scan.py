@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from .criteria import Criteria, Mask, mask_of
+from .criteria import Criteria, Mask
 
 __all__ = ["BlockScan"]
 
@@ -45,9 +45,8 @@ class BlockScan:
     ) -> None:
         self._words, self._rows, self._repeats = words, rows, repeats
         self._criteria, self._size = criteria, size
-        checks = [(mask_of(criteria.masks[concept]), allowed) for concept, allowed in criteria.checks]
-        self._equal = _equal(criteria) if rows is None else None
-        self._checks = [(mask, allowed) for mask, allowed in checks if not _is_covered(mask, allowed, self._equal)]
+        self._equal = criteria.equal if rows is None else None
+        self._checks = criteria.checks_beside(self._equal)
         self._is_plain = rows is None and not criteria.checks and words.shape[1] == 1
         self._total = len(words) if rows is None else len(rows)
         self._block_rows = block_rows = min(block_rows, self._total)
@@ -215,13 +214,3 @@ class BlockScan:
         self._new, self._n_new = [], 0
         if len(order) == self._size > 0:
             self._limit = min(self._limit, float(self._scores[-1]))
-
-
-def _equal(criteria: Criteria) -> tuple[int, np.uint64] | None:
-    """Return a word, and its bits that have to be equal, where there are such: one look at it leaves most codes out."""
-    ones = criteria.masks[[concept for concept, allowed in criteria.checks if allowed.stop == 1]]
-    return next(iter(mask_of(np.bitwise_or.reduce(ones, axis=0))), None)
-
-
-def _is_covered(mask: Mask, allowed: range, equal: tuple[int, np.uint64] | None) -> bool:
-    return equal is not None and allowed.stop == 1 and [word for word, _ in mask] == [equal[0]]

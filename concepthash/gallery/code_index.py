@@ -14,7 +14,7 @@ from .subcode_lists import SubcodeLists
 
 __all__ = ["BLOCK_ROWS", "CodeIndex"]
 
-BLOCK_ROWS = 1 << 16  # large enough that calls cost little, small enough that a block stays in the cache
+BLOCK_ROWS = 1 << 17  # large enough that calls cost little, small enough that a block stays in the cache
 _LISTED = 1 << 22  # codes from which on lists pay: they save some 15 ms of a scan then, for 3 bytes a code and concept
 _DISTINCT_BITS = 20  # codes up to this long are searched as distinct codes
 

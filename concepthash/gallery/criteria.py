@@ -47,6 +47,18 @@ class Criteria:
             (w, mask_of(np.bitwise_or.reduce(self.masks[np.array(self.weights) >= w], axis=0))) for w in levels
         )
 
+    @cached_property
+    def equal(self) -> tuple[int, np.uint64] | None:
+        """A word, and its bits that have to be equal, where there are such: one look at it leaves most codes out."""
+        ones = self.masks[[concept for concept, allowed in self.checks if allowed.stop == 1]]
+        return next(iter(mask_of(np.bitwise_or.reduce(ones, axis=0))), None)
+
+    def checks_beside(self, equal: tuple[int, np.uint64] | None) -> list[tuple[Mask, range]]:
+        """Masks with the distances allowed inside them, but for those that hold where `equal` was looked at."""
+        checks = [(mask_of(self.masks[concept]), allowed) for concept, allowed in self.checks]
+        word = equal and equal[0]
+        return [(mask, allowed) for mask, allowed in checks if allowed.stop > 1 or [w for w, _ in mask] != [word]]
+
     def distances(self, differing: np.ndarray) -> np.ndarray:
         """(M, n) int64, Hamming distances inside each sub-code, of (W, n) uint64 differing bits."""
         return np.bitwise_count(differing & self.masks[:, :, None]).sum(axis=1, dtype=np.int64)

@@ -54,6 +54,7 @@ ABLATIONS: dict[str, dict[str, Any]] = {  # what changes in the losses or in the
     "without E": {"head": HeadConfig(specificity=False)},
     "learnable centers": {"centers": "learnable", "text_dim": 0},
     "random centers": {"centers": "random", "text_dim": 0},
+    "sign(e)": {"center_input": "sign"},
     "M = 1": {"n_concepts": 1},
     "M = 2": {"n_concepts": 2},
     "M = 8": {"n_concepts": 8},
