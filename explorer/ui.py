@@ -13,7 +13,7 @@ from .shared_configs import share_configs
 from .views.centers import centers_tab
 from .views.explain import explain_tab
 from .views.guard import guarded, in_place, unchanged
-from .views.link import LinkBar, is_late, link_bar, link_panel
+from .views.link import TIMED, LinkBar, is_late, link_bar, link_panel, time_of
 from .views.match import match_tab
 from .views.query import query_panel
 from .views.server import server_line
@@ -47,13 +47,14 @@ def build_page(services: Services) -> gr.Blocks:
                 subcodes_tab(page, api, session, tabs)
             with gr.Tab("Centers", id="centers") as centers:
                 centers_tab(page, api, session, tabs)
+            selected = gr.State(0.0)
             opened = [(explain, "explain"), (match, "match"), (subcodes, "subcodes"), (centers, "centers")]
             if services.settings.may_train:
                 with gr.Tab("Train", id="train") as train:
                     train_tab(page, services, session, tabs, memory)
                 opened.append((train, "train"))
         for tab, name in opened:
-            _remember_tab(tab, name, session, link)
+            _remember_tab(tab, name, session, selected, link)
         link_panel(page, services, session, tabs, link)
         server_line()
         open_doors(page, api, services.gate)
@@ -124,11 +125,15 @@ def _header(page: gr.Blocks, services: Services, session: gr.State, mine: gr.Sta
     return link
 
 
-def _remember_tab(tab: gr.Tab, name: str, session: gr.State, link: LinkBar) -> None:
-    def remember(now: Session, seen: str, restored: int) -> Any:
-        return gr.skip() if now.tab == name or is_late(seen, restored) else now.replace(tab=name)
+def _remember_tab(tab: gr.Tab, name: str, session: gr.State, selected: gr.State, link: LinkBar) -> None:
+    """Keep the open tab in the session; requests may come in another order than clicks, so each bears its time."""
 
-    tab.select(remember, [session, link.bar, link.restored], session, **WRITES)
+    def remember(now: Session, seen: str, restored: int, last: float) -> Any:
+        at = time_of(seen)
+        is_newest = at >= last and not is_late(seen, restored)
+        return now.replace(tab=name) if is_newest and now.tab != name else gr.skip(), max(at, last)
+
+    tab.select(remember, [session, link.bar, link.restored, selected], [session, selected], js=TIMED, **WRITES)
 
 
 def build_theme() -> gr.themes.Base:

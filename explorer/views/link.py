@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,12 @@ from ..session import UPLOAD_PREFIX, Session, upload_image
 from .guard import guarded
 from .surface import SHOWS, send_of
 
-__all__ = ["LinkBar", "is_late", "known_of", "link_bar", "link_panel", "read_link"]
+__all__ = ["TIMED", "LinkBar", "is_late", "known_of", "link_bar", "link_panel", "read_link", "time_of"]
 
 ASSETS = Path(__file__).resolve().parent.parent.parent / "assets"
 AT_LOAD = 1  # the number of the restore at page load; those by back and forward count on from there
 NO_LINK = -AT_LOAD  # instead of it where there was nothing to restore, so that nothing done meanwhile is late
+TIMED = "(now, seen, ...more) => [now, JSON.stringify({ ...JSON.parse(seen), time: performance.now() }), ...more]"
 UNREAD = "This link could not be read. Your selection is kept."
 
 
@@ -128,10 +130,21 @@ def known_of(services: Services, name: str) -> Known | None:
 
 def is_late(seen: str, restored: int) -> bool:
     """Tell whether the browser that last saw ``seen`` had not yet been told of the newest restored address."""
+    return _number(seen, "number", restored) < restored
+
+
+def time_of(seen: str) -> float:
+    """Return the milliseconds that the page had been there when `TIMED` sent ``seen``, 0 where it did not."""
+    return _number(seen, "time", 0.0)
+
+
+def _number(seen: str, name: str, otherwise: float) -> float:
+    """Read what the browser says of itself, which is not trusted to be anything."""
     try:
-        return int(json.loads(seen)["number"]) < restored
-    except (ValueError, TypeError, KeyError):
-        return False
+        number = float(json.loads(seen)[name])
+    except (ValueError, TypeError, KeyError, OverflowError):
+        return otherwise
+    return number if math.isfinite(number) else otherwise
 
 
 def _told(services: Services, session: Session, number: int, *, is_answer: bool = False) -> str:

@@ -126,10 +126,10 @@ def app_megabytes(gallery: Path, cache: Path, n_pages: int) -> float:
                 page.get_by_role("tab", name="Match").click()
                 page.locator(".ch-results li").first.wait_for(timeout=60_000)
                 for _ in range(n_pages):
-                    before = page.locator(".ch-results").inner_text()
+                    before = page.locator(".ch-results").inner_html()  # its text may be the same for two images
                     page.get_by_role("button", name="Random").click()
                     page.wait_for_function(
-                        "before => document.querySelector('.ch-results')?.innerText !== before", arg=before
+                        "before => document.querySelector('.ch-results')?.innerHTML !== before", arg=before
                     )
                 browser.close()
             status = Path(f"/proc/{process.pid}/status").read_text()

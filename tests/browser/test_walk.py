@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 N_CONCEPTS = 2
 
@@ -179,3 +179,24 @@ def test_of_many_quick_clicks_the_last_one_is_shown_everywhere(page: Page) -> No
     page.wait_for_timeout(500)
     expect(page.locator(".ch-thumb").nth(6)).to_have_attribute("aria-current", "true")
     expect(page.locator(".ch-hero img.ch-photo")).to_have_attribute("alt", f"{name}, no map")
+
+
+def test_a_tab_whose_request_was_overtaken_stays_closed(page: Page) -> None:
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        is_first = '"value":"Sub-codes"' in (route.request.post_data or "")
+        held.append(route) if is_first else route.continue_()
+
+    page.route("**/queue/join*", hold)
+    page.get_by_role("tab", name="Sub-codes").click()
+    expect(page.get_by_role("tab", name="Sub-codes")).to_have_attribute("aria-selected", "true")
+    page.get_by_role("tab", name="Match").click()
+    expect(page).to_have_url(re.compile("t=match"))
+    with page.expect_response("**/queue/join*"):
+        held[0].continue_()
+    nearest = page.locator(".ch-pick").first
+    picked = nearest.get_attribute("data-with") or ""
+    nearest.click()  # which makes it the query, so that it is no longer among the results
+    expect(nearest).not_to_have_attribute("data-with", picked)
+    expect(page).to_have_url(re.compile("t=match"))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from explorer.link import KEYS, MAX_LENGTH, UPLOADED, is_link, link_of, missing_of, screen_of, sentence_of, session_of
 from explorer.link_fields import FIELDS, LEFT_OUT, MAX_CLASSES, TABS, Known
 from explorer.session import ANY, DIFFER, IGNORE, Session
-from explorer.views.link import is_late
+from explorer.views.link import is_late, time_of
 
 IMAGES = ("a/1.jpg", "b c/ü&=?#%41+.jpg", "..", "<script>", "0")
 KNOWN = Known(
@@ -273,3 +273,9 @@ def test_another_screen_is_another_step_of_back_and_forward(change: dict[str, st
 def test_a_browser_that_has_not_seen_the_newest_restore_is_late() -> None:
     assert is_late('{"number": 1}', 2) and not is_late('{"number": 2}', 2)
     assert not any(is_late(junk, 2) for junk in ("", "[]", '{"number": []}', "null", '{"number": "x"}'))
+
+
+def test_the_time_of_a_click_is_a_number_whatever_the_browser_says() -> None:
+    assert time_of('{"number": 1, "time": 812.5}') == 812.5
+    junk = ("", "[]", "null", '{"time": []}', '{"time": "x"}', '{"time": NaN}', '{"time": Infinity}')
+    assert {time_of(words) for words in junk} == {0.0}
