@@ -33,13 +33,14 @@ __all__ = [
 ]
 
 INDEXED = 10_000_000  # images
+_Settings = dict[str, str | bool | int | float | list[str]]
 # A gallery from elsewhere may neither load extensions nor read other files; any DuckDB the project runs on can open it.
-_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+_SETTINGS: _Settings = {
     "storage_compatibility_version": "v1.2.0",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
 }
-_ALONE: dict[str, str | bool | int | float | list[str]] = {"enable_external_access": "false"}
+_ALONE: _Settings = {"enable_external_access": "false"}
 _FILE_COLUMNS = {"file_bytes": "BIGINT", "file_modified": "BIGINT"}
 REMOVED_COLUMNS = {'"row"': "BIGINT NOT NULL"}
 SKIPPED_COLUMNS = {"path": "TEXT NOT NULL", "reason": "TEXT NOT NULL"} | _FILE_COLUMNS
@@ -63,7 +64,7 @@ def connect(path: Path, *, read_only: bool = False, attached: Sequence[Path] = (
         If another process has the file open, and one of the two writes.
     """
     try:
-        database = duckdb.connect(str(path), read_only=read_only, config=_SETTINGS | ({} if attached else _ALONE))
+        database = _open(path, read_only, _SETTINGS | ({} if attached else _ALONE))
         for number, other in enumerate(attached):
             name = str(other).replace("'", "''")
             database.execute(f"ATTACH '{name}' AS part{number} (READ_ONLY)")
@@ -79,6 +80,17 @@ def connect(path: Path, *, read_only: bool = False, attached: Sequence[Path] = (
             "end it or wait until it has ended, and try again."
         ) from error
     return database
+
+
+def _open(path: Path, read_only: bool, settings: _Settings) -> duckdb.DuckDBPyConnection:
+    """Open the file; a killed writer's log, which DuckDB 1 may not replay without writing, is replayed for writing."""
+    try:
+        return duckdb.connect(str(path), read_only=read_only, config=settings)
+    except duckdb.IOException as error:
+        if not read_only or "replaying WAL" not in str(error):
+            raise
+    duckdb.connect(str(path), config=settings).close()
+    return duckdb.connect(str(path), read_only=True, config=settings)
 
 
 def code_columns(code: np.ndarray, n_concepts: int) -> np.ndarray:

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import pytest
 from fake_encoder import FakeEncoder, content, make_photos
@@ -23,6 +22,7 @@ from stored_images import PROVENANCE
 
 from concepthash.encode import encode_table
 from concepthash.gallery import GalleryWriter, open_gallery
+from concepthash.gallery.database import connect
 from concepthash.gallery.editor import GalleryEditor
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills with a POSIX signal")
@@ -112,7 +112,7 @@ def n_stored(folder: Path) -> int:
     """Images and unreadable files in an unfinished gallery, each image with its thumbnail."""
     if not (folder / "gallery.duckdb").exists():
         return 0
-    with duckdb.connect(str(folder / "gallery.duckdb"), read_only=True) as database:
+    with connect(folder / "gallery.duckdb", read_only=True) as database:
         rows = [row for (row,) in database.execute('SELECT "row" FROM images ORDER BY "row"').fetchall()]
         ((n_skipped,),) = database.execute("SELECT count(*) FROM skipped").fetchall()
     assert rows == list(range(len(rows)))

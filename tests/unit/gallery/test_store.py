@@ -5,6 +5,8 @@ import errno
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import duckdb
 import numpy as np
@@ -14,6 +16,7 @@ from stored_images import PROVENANCE, centers, edit, image, logits, make_older, 
 from concepthash.codes import binarize, pack_words, subcode_values
 from concepthash.errors import DataError, GalleryError
 from concepthash.gallery import Gallery, GalleryWriter, Skipped, open_gallery
+from concepthash.gallery.database import connect
 
 
 def names(folder: Path) -> list[str]:
@@ -421,3 +424,19 @@ def test_what_is_no_gallery_is_refused(tmp_path: Path) -> None:
     for name, sentence in (("missing", "There is no gallery"), ("folder", "not a gallery"), ("file", "not a gallery")):
         with pytest.raises(GalleryError, match=sentence):
             open_gallery(tmp_path / name)
+
+
+def test_a_log_that_cannot_be_replayed_without_writing_is_replayed_for_writing(tmp_path: Path) -> None:
+    """As DuckDB 1 refuses some that a killed writer has left."""
+    file, open_file, asked = tmp_path / "gallery.duckdb", duckdb.connect, []
+    open_file(str(file)).execute("CREATE TABLE images AS SELECT 7 AS row").close()
+
+    def refuse_once(path: str, *, read_only: bool = False, **more: Any) -> duckdb.DuckDBPyConnection:
+        asked.append(read_only)
+        if asked == [True]:
+            raise duckdb.IOException("IO Error: Failure while replaying WAL file: Bad file descriptor")
+        return open_file(path, read_only=read_only, **more)
+
+    with patch.object(duckdb, "connect", refuse_once), connect(file, read_only=True) as database:
+        assert database.execute("FROM images").fetchall() == [(7,)]
+    assert asked == [True, False, True]
