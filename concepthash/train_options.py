@@ -160,7 +160,8 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
 def _add_machine(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--device", default="auto", help="auto, cpu, cuda or mps; `accelerate launch` starts several processes")
-    add("--mixed-precision", choices=get_args(Precision), help="half precision; losses stay in float32")
+    add("--mixed-precision", choices=get_args(Precision), help="half precision; losses stay in float32. Some CPUs gain "
+        "by it, others take many times as long")  # fmt: skip
     add("--save-steps", type=int, help="steps between two states that a killed run can go on from")
     add("--cache", help="folder for frozen features; kept after training. Default: inside --out, deleted at the end")
     add("--cache-gb", type=float, default=20.0, help="10⁹ bytes that frozen features may take on disk; where they do "

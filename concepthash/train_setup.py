@@ -2,6 +2,7 @@
 
 import argparse
 import hashlib
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from accelerate.utils import DistributedDataParallelKwargs
 from .checkpoint import Checkpoint, ClassTable
 from .config import BackboneConfig, ModelConfig, TrainConfig
 from .data import ImageTable
-from .devices import join
+from .devices import is_main, join
 from .errors import ConfigError
 from .feature_cache import training_features
 from .features import Features
@@ -23,6 +24,8 @@ from .start import start_from
 from .stems import load_stem_weights
 
 __all__ = ["features_of", "make_accelerator", "make_class_table", "make_model", "origin_of"]
+
+_log = logging.getLogger(__name__)
 
 
 def make_class_table(table: ImageTable, text_encoder: str) -> ClassTable:
@@ -64,6 +67,11 @@ def make_accelerator(device: str, config: TrainConfig, tensorboard: str | None =
         If there is no such device, it cannot do the precision, or tensorboard is missing.
     """
     kind = join(device).type
+    if kind == "cpu" and config.mixed_precision == "bf16" and is_main() and not _computes_bf16():
+        _log.warning(
+            "This CPU has no instructions for bf16, so that --mixed-precision bf16 takes many times as long on it as "
+            "float32 does; leave it out."
+        )
     try:
         accelerator = Accelerator(
             cpu=kind == "cpu",
@@ -78,6 +86,11 @@ def make_accelerator(device: str, config: TrainConfig, tensorboard: str | None =
     except (ImportError, ValueError) as error:
         raise ConfigError(f"Training cannot be set up like this: {error}") from error
     return accelerator
+
+
+def _computes_bf16() -> bool:
+    """Whether this CPU multiplies matrices in bf16; otherwise torch does it number by number."""
+    return bool(torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def features_of(

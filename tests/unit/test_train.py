@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from concepthash import feature_cache, train, train_setup
 from concepthash.checkpoint import read_checkpoint
-from concepthash.config import LOSS_PRESETS, TRAIN_PRESETS, BackboneConfig, TrainConfig
+from concepthash.config import LOSS_PRESETS, TRAIN_PRESETS, BackboneConfig, Precision, TrainConfig
 from concepthash.data import read_dataset
 from concepthash.errors import CheckpointError, ConfigError, DataError
 from concepthash.feature_cache import training_features
@@ -316,3 +316,17 @@ def test_curves_can_go_to_tensorboard(tmp_path: Path) -> None:
     log = EventAccumulator(str(tmp_path / "training")).Reload()
     assert [event.step for event in log.Scalars("total")] == [1, 2]
     assert log.Scalars("total")[1].value == pytest.approx(trainer.history[1]["total"])
+
+
+@pytest.mark.parametrize("precision", ["no", "bf16"])
+@pytest.mark.parametrize("has_bf16", [True, False])
+def test_a_cpu_without_bf16_is_told_of_when_bf16_is_asked_for(
+    precision: Precision, has_bf16: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(train_setup, "_computes_bf16", lambda: has_bf16)
+    make_accelerator("cpu", TrainConfig(mixed_precision=precision))
+    assert ("leave it out" in caplog.text) == (precision == "bf16" and not has_bf16)
+
+
+def test_torch_still_says_whether_a_cpu_has_bf16() -> None:
+    assert train_setup._computes_bf16() in (True, False)
