@@ -46,8 +46,6 @@ class LargeGallery(CodeShape):
         Its folder, absolute; of a gallery on a server, its address.
     thumbnails
         Where the pictures of its images are found.
-    scratch
-        Folder for its codes, which are mapped from there into memory.
     memory
         Bytes that its codes may take in memory; where they take more, the database searches.
 
@@ -57,9 +55,8 @@ class LargeGallery(CodeShape):
         From every method, if the database does not answer.
     """
 
-    def __init__(self, engine: SqlEngine, place: Path, thumbnails: ThumbnailSource, scratch: Path, memory: int) -> None:
+    def __init__(self, engine: SqlEngine, place: Path, thumbnails: ThumbnailSource, memory: int) -> None:
         self.engine, self.path, self._thumbnails, facts = engine, place, thumbnails, engine.provenance
-        self._scratch = scratch
         self.made = Provenance.from_facts(facts)
         self.created = facts["created"]
         self.n_bits, self.n_concepts = self.made.n_bits, self.made.n_concepts
@@ -196,7 +193,7 @@ class LargeGallery(CodeShape):
     @cached_property
     def _index(self) -> tuple[CodeIndex, np.ndarray | None]:
         """The codes, and the rows they belong to where these are not simply 0 to N - 1."""
-        words, rows = read_codes(self.engine, len(self), self._scratch)
+        words, rows = read_codes(self.engine, len(self))
         return CodeIndex(words, self.n_bits, self.n_concepts), rows
 
 

@@ -32,8 +32,7 @@ def open_any_gallery(place: str, copies: Path, *, memory: int = 1_000_000_000) -
     place
         Folder of the gallery, or ``clickhouse://user:password@host:port/database`` (``clickhouses://`` for TLS).
     copies
-        Folder for copies of what is asked for often: thumbnails of a gallery on a server, codes and facts of a large
-        one.
+        Folder for copies of what is asked for often: thumbnails of a gallery on a server, facts of a large one.
     memory
         Bytes that the codes of a large gallery may take in memory.
 
@@ -46,7 +45,7 @@ def open_any_gallery(place: str, copies: Path, *, memory: int = 1_000_000_000) -
         engine = open_clickhouse(place)
         identity = hashlib.sha256(f"{engine.address} {engine.provenance['created']}".encode()).hexdigest()[:16]
         store = ThumbnailSource(engine.provenance["thumbnail_folder"], copies / identity)  # rows mean others elsewhere
-        return LargeGallery(engine, Path(engine.address.database), store, copies, memory)
+        return LargeGallery(engine, Path(engine.address.database), store, memory)
     with _explained(place):
         folder = _existing_folder(Path(place).expanduser().resolve())
         with connect(folder / DATABASE, read_only=True) as database:
@@ -54,8 +53,7 @@ def open_any_gallery(place: str, copies: Path, *, memory: int = 1_000_000_000) -
             counted = database.execute("SELECT count(*) FROM images").fetchone()
     if counted and counted[0] <= _READ_WHOLE:
         return open_gallery(folder)
-    database_file = DuckDBEngine(folder / DATABASE, copies)
-    return LargeGallery(database_file, folder, ThumbnailSource(str(folder)), copies, memory)
+    return LargeGallery(DuckDBEngine(folder / DATABASE, copies), folder, ThumbnailSource(str(folder)), memory)
 
 
 def open_gallery(path: str | Path, *, fingerprint: str | None = None) -> Gallery:
