@@ -64,8 +64,9 @@ def enlarge(real: Path, out: Path, n: int) -> Path:
 
 
 def _number(first: int, n: int, place: str, name: str) -> str:
-    """SQL for n bits from ``first`` on as one number; ``place`` says where bit i, from 1, stands in it."""
-    bits = f"list_transform(noisy[{first + 1}:{first + n}], lambda x, i: (x > 0)::BIGINT << ({place})::INTEGER)"
+    """SQL for n bits from ``first`` on as one signed number; ``place`` says where bit i, from 1, stands in it."""
+    weight = f"(CASE {place} WHEN 63 THEN -1 ELSE 1 END) * (1::HUGEINT << ({place})::INTEGER)"
+    bits = f"list_transform(noisy[{first + 1}:{first + n}], lambda x, i: CASE WHEN x > 0 THEN {weight} ELSE 0 END)"
     return f"list_sum({bits})::BIGINT AS {name}"
 
 
