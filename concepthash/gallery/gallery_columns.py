@@ -28,7 +28,7 @@ def gallery_of_columns(
     made = Provenance.from_facts(facts)
     n_bits, n_concepts = made.n_bits, made.n_concepts
     words = np.stack([columns[f"code{word}"] for word in range(-(-n_bits // 64))], axis=1).astype(np.int64)  # (N, W)
-    words, logits = mapped(lambda: [(words, _floats(columns["code_logits"], n_bits).T)])
+    logits = np.ascontiguousarray(_floats(columns["code_logits"], n_bits).T)  # (K, N)
     rows = columns["row"].astype(np.int64)
     if (np.diff(rows, prepend=-1) < 1).any():
         raise ValueError("two of its rows have one number, or a number below 0")
@@ -51,8 +51,8 @@ def gallery_of_columns(
         labels=labels,
         family_names=family_names,
         family_ids=family_ids,
-        words=words,
-        code_logits=logits.T,  # (N, K)
+        words=mapped(words),
+        code_logits=mapped(logits).T,  # (N, K)
         sizes=np.stack([columns["width"], columns["height"]], axis=1).astype(np.int64),
         skipped=tuple(skipped),
         shows_originals=made.thumbnails == "originals",
