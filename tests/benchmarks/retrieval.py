@@ -157,7 +157,8 @@ class Data:
             objective = HashNet(model, len(self.training))
         else:
             objective = made[run.method](model)
-        config = TrainConfig(epochs=epochs, n_views=self.n_views, mixed_precision="bf16", seed=run.seed)
+        precision = self.options.mixed_precision
+        config = TrainConfig(epochs=epochs, n_views=self.n_views, mixed_precision=precision, seed=run.seed)
         trainer = Trainer(objective, self.train_features, self.training.labels, config, make_accelerator("cpu", config))
         while trainer.epoch < epochs:
             trainer.run_epoch()
@@ -277,6 +278,7 @@ def _options() -> argparse.Namespace:
     add("--views-cars", type=int, default=8)
     add("--seeds", type=int, nargs="*", default=SEEDS)
     add("--only", default="", help="only runs whose data, method and bits contain this text")
+    add("--mixed-precision", choices=("no", "bf16"), default="bf16", help="no: for CPUs that do not multiply in bf16")
     add("--jobs", type=int, default=os.cpu_count() or 1, help="trainings at once, each of one thread")
     add("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
