@@ -61,7 +61,7 @@ class BlockScan:
 
     def run(self) -> tuple[int, np.ndarray]:
         """Return how many satisfy the rules, and the (size,) int64 positions of the best of them, or fewer."""
-        if not self._criteria.checks and not (self._size and self._criteria.bounds):
+        if not self._criteria.checks and not (self._size and self._criteria.is_ranked):
             return self._count(slice(None), None), self._at(np.arange(min(self._total, self._size)))
         n_agreeing = 0
         for block in self._blocks():
@@ -170,7 +170,7 @@ class BlockScan:
     def _near(self, differing: np.ndarray) -> np.ndarray:
         """(c,) places in the block that may be among the best: all that are, and few others."""
         n = differing.shape[1]
-        if not self._criteria.bounds:  # all score alike: first come, first served
+        if not self._criteria.is_ranked:  # all score alike: first come, first served
             return np.arange(min(n, self._size - len(self._positions) - self._n_new))
         if not (n and self._size):
             return _NOWHERE

@@ -7,14 +7,16 @@ import numpy as np
 from ..codes import pack_words, unpack_words
 from ..errors import QueryError
 from .block_scan import BlockScan
-from .criteria import Criteria
+from .criteria import Criteria, mask_of
 from .matches import Matches
 from .query import Query
+from .small_scan import scan_at_once
 from .subcode_lists import SubcodeLists
 
 __all__ = ["BLOCK_ROWS", "CodeIndex"]
 
 BLOCK_ROWS = 1 << 17  # large enough that calls cost little, small enough that a block stays in the cache
+_FEW = 1 << 15  # codes that are ranked at once: scoring all of them takes no longer than finding which need not be
 _LISTED = 1 << 22  # codes from which on lists pay: they save some 15 ms of a scan then, for 3 bytes a code and concept
 _DISTINCT_BITS = 20  # codes up to this long are searched as distinct codes
 
@@ -37,6 +39,7 @@ class CodeIndex:
         self._words = np.asarray(words, dtype=np.int64).view(np.uint64)
         masks = pack_words(np.repeat(np.eye(n_concepts, dtype=bool), n_bits // n_concepts, axis=1))
         self._masks = masks.view(np.uint64)
+        self._parts = tuple(map(mask_of, self._masks))
         self._lists = SubcodeLists(self._words)
 
     def __len__(self) -> int:
@@ -70,12 +73,12 @@ class CodeIndex:
         size = min(end + (excluded >= 0), len(self)) if query.k else 0
         n_matching, n_agreeing, rows = self._find(criteria, size, kept)
         agrees, was_kept = self._weigh(excluded, criteria, kept)
-        rows = rows[rows != excluded][query.offset : end]
+        rows = (rows if excluded < 0 else rows[rows != excluded])[query.offset : end]
         distances = criteria.distances((self._words[rows] ^ criteria.code).T)  # (M, k)
         return Matches(
             rows=rows,
-            distance=distances.sum(axis=0),
-            concept_distances=distances.T,
+            distance=distances.sum(axis=0, dtype=np.int64),
+            concept_distances=distances.T.astype(np.int64),
             score=criteria.score(distances),
             n_matching=n_matching - (agrees and was_kept),
             n_filtered=(len(self) if kept is None else len(kept)) - was_kept,
@@ -103,7 +106,8 @@ class CodeIndex:
         return BlockScan(self._words, rows, None, left, 0, self._block_rows).agreeing()
 
     def _criteria(self, query: Query) -> Criteria:
-        return Criteria.of(query, pack_words(np.array([query.code], dtype=bool))[0].view(np.uint64), self._masks)
+        code = pack_words(np.array([query.code], dtype=bool))[0].view(np.uint64)
+        return Criteria.of(query, code, self._masks, self._parts)
 
     def _weigh(self, row: int, criteria: Criteria, kept: np.ndarray | None) -> tuple[bool, bool]:
         """Tell whether one row agrees and whether it is kept; row -1 does and is neither."""
@@ -140,6 +144,8 @@ class CodeIndex:
         """Return how many of some rows, or of all, agree, and the positions of the best ones."""
         if rows is None and self._is_distinct:
             return self._scan_distinct(criteria, size)
+        if len(self if rows is None else rows) <= min(_FEW, self._block_rows):
+            return scan_at_once(self._words, rows, criteria, size)
         return BlockScan(self._words, rows, None, criteria, size, self._block_rows).run()
 
     def _scan_distinct(self, criteria: Criteria, size: int) -> tuple[int, np.ndarray]:

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from functools import cached_property, reduce
+from operator import or_
 
 import numpy as np
 
 from .query import Query
 
-__all__ = ["Criteria", "Mask", "mask_of"]
+__all__ = ["Criteria", "Mask", "bits_set", "mask_of"]
 
 Mask = tuple[tuple[int, np.uint64], ...]  # words of a code, with the bits that count there
 
@@ -20,6 +21,8 @@ class Criteria:
     ----------
     code, masks
         (W,) and (M, W) uint64, the query's code and the bits of each concept.
+    parts
+        The rows of ``masks``, each without the words that have no bits.
     checks
         Concepts that have a rule to satisfy, each with the distances that do.
     weights
@@ -28,16 +31,29 @@ class Criteria:
 
     code: np.ndarray
     masks: np.ndarray
+    parts: tuple[Mask, ...]
     checks: tuple[tuple[int, range], ...]
     weights: tuple[float, ...]
 
     @classmethod
-    def of(cls, query: Query, code: np.ndarray, masks: np.ndarray) -> "Criteria":
+    def of(cls, query: Query, code: np.ndarray, masks: np.ndarray, parts: tuple[Mask, ...]) -> "Criteria":
         """Read a query."""
         size = len(query.code) // len(query.rules)
         checks = [(c, rule.distances(size)) for c, rule in enumerate(query.rules) if rule.agree != "ignore"]
-        weights = [{"none": 0.0, "hamming": 1.0, "weighted": float(rule.weight)}[query.rank] for rule in query.rules]
-        return cls(code, masks, tuple(checks), tuple(weights))
+        weights = [1.0 if query.rank == "hamming" else float(rule.weight) for rule in query.rules]
+        if query.rank == "none":
+            weights = [0.0] * len(weights)
+        return cls(code, masks, parts, tuple(checks), tuple(weights))
+
+    @property
+    def is_ranked(self) -> bool:
+        """Whether codes can score differently."""
+        return any(self.weights)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the score is the Hamming distance."""
+        return self.weights.count(1) == len(self.weights)
 
     @cached_property
     def bounds(self) -> tuple[tuple[float, Mask], ...]:
@@ -47,30 +63,33 @@ class Criteria:
             (w, mask_of(np.bitwise_or.reduce(self.masks[np.array(self.weights) >= w], axis=0))) for w in levels
         )
 
-    @cached_property
+    @property
     def equal(self) -> tuple[int, np.uint64] | None:
         """A word, and its bits that have to be equal, where there are such: one look at it leaves most codes out."""
-        ones = self.masks[[concept for concept, allowed in self.checks if allowed.stop == 1]]
-        return next(iter(mask_of(np.bitwise_or.reduce(ones, axis=0))), None)
+        exact = [part for concept, allowed in self.checks if allowed.stop == 1 for part in self.parts[concept]]
+        word = min((word for word, _ in exact), default=None)
+        return None if word is None else (word, reduce(or_, (ones for at, ones in exact if at == word)))
 
     def checks_beside(self, equal: tuple[int, np.uint64] | None) -> list[tuple[Mask, range]]:
         """Masks with the distances allowed inside them, but for those that hold where `equal` was looked at."""
-        checks = [(mask_of(self.masks[concept]), allowed) for concept, allowed in self.checks]
+        checks = [(self.parts[concept], allowed) for concept, allowed in self.checks]
         word = equal and equal[0]
         return [(mask, allowed) for mask, allowed in checks if allowed.stop > 1 or [w for w, _ in mask] != [word]]
 
     def distances(self, differing: np.ndarray) -> np.ndarray:
-        """(M, n) int64, Hamming distances inside each sub-code, of (W, n) uint64 differing bits."""
-        return np.bitwise_count(differing & self.masks[:, :, None]).sum(axis=1, dtype=np.int64)
+        """(M, n) unsigned, Hamming distances inside each sub-code, of (W, n) uint64 differing bits."""
+        return bits_set(differing[:, None] & self.masks.T[:, :, None])
 
     def score(self, distances: np.ndarray) -> np.ndarray:
         """(n,) float64 of (M, n) distances, summed concept by concept, so that every engine rounds alike."""
+        if self.is_plain:
+            return distances.sum(axis=0, dtype=np.float64)
         with np.errstate(over="ignore"):  # a huge weight makes an infinite score, as everywhere
             return reduce(np.add, np.array(self.weights)[:, None] * distances)
 
     def scores(self, differing: np.ndarray) -> np.ndarray:
-        """(n,) float64 of (W, n) uint64 differing bits."""
-        return self.score(self.distances(differing))
+        """(n,) float64 of (W, n) uint64 differing bits, or the same as whole numbers where all bits weigh 1."""
+        return bits_set(differing) if self.is_plain else self.score(self.distances(differing))
 
     @cached_property
     def slack(self) -> float:
@@ -81,3 +100,9 @@ class Criteria:
 def mask_of(ones: np.ndarray) -> Mask:
     """Leave out the words (W,) of a mask that have no bits."""
     return tuple((int(word), ones[word]) for word in np.flatnonzero(ones))
+
+
+def bits_set(words: np.ndarray) -> np.ndarray:
+    """(...) unsigned, how many bits of (W, ...) uint64 words are set."""
+    counts = np.bitwise_count(words)
+    return counts[0] if len(counts) == 1 else counts.sum(axis=0)

@@ -275,7 +275,7 @@ def _options() -> argparse.Namespace:
     add("--epochs-birds", type=int, default=30)
     add("--epochs-cars", type=int, default=30)
     add("--views-birds", type=int, default=16)
-    add("--views-cars", type=int, default=8)
+    add("--views-cars", type=int, default=4)
     add("--seeds", type=int, nargs="*", default=SEEDS)
     add("--only", default="", help="only runs whose data, method and bits contain this text")
     add("--mixed-precision", choices=("no", "bf16"), default="bf16", help="no: for CPUs that do not multiply in bf16")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from concepthash.codes import pack_words
 from concepthash.errors import QueryError
 from concepthash.gallery import ConceptRule, Query, code_index, subcode_lists
-from concepthash.gallery.code_index import CodeIndex
+from concepthash.gallery.code_index import BLOCK_ROWS, CodeIndex
 from concepthash.gallery.matches import Matches
 from concepthash.gallery.postings import Postings
 
@@ -159,6 +159,21 @@ def test_few_codes_have_no_lists_which_would_take_more_memory_than_they_do() -> 
     with patch.object(code_index, "_LISTED", 20_000), patch.object(subcode_lists, "_LIST_COST", -1e9):
         index.search(query)
     assert index._lists._made
+
+
+@pytest.mark.parametrize("rank", ["hamming", "weighted", "none"])
+@pytest.mark.parametrize("agree", ["ignore", "exact", "within", "differ"])
+def test_codes_ranked_at_once_are_ranked_as_in_blocks(agree: str, rank: str) -> None:
+    code, index = random_index(20_000, block_rows=BLOCK_ROWS)
+    rules = tuple(ConceptRule(agree if m < 2 else "ignore", 1, weight) for m, weight in enumerate((0.1, 0.7, 0.0, 2.0)))
+    query = Query(tuple(map(bool, code[7])), rules, rank, k=50, exclude_row=7)
+    with patch.object(code_index, "scan_at_once", wraps=code_index.scan_at_once) as scan:
+        at_once = index.search(query)
+    assert scan.called
+    with patch.object(code_index, "_FEW", 0):
+        in_blocks = index.search(query)
+    for name, value in vars(at_once).items():
+        assert np.array_equal(value, getattr(in_blocks, name)), name
 
 
 def test_a_list_of_first_bits_leaves_out_codes_that_differ_in_the_others() -> None:
