@@ -71,12 +71,10 @@ def pack_words(code: np.ndarray) -> np.ndarray:
     """
     code = _as_code(code)
     packed = np.packbits(code, axis=-1, bitorder="little")  # (n, ceil(K/8)) uint8
-    if code.shape[-1] % _WORD_BITS:
-        n_words = -(-code.shape[-1] // _WORD_BITS)
-        padded = np.zeros((*code.shape[:-1], n_words * 8), dtype=np.uint8)  # (n, 8 W)
-        padded[..., : packed.shape[-1]] = packed
-        packed = padded
-    return packed.view("<i8").astype(np.int64, copy=False)  # (n, W)
+    n_words = -(-code.shape[-1] // _WORD_BITS)
+    padded = np.zeros((*code.shape[:-1], n_words * 8), dtype=np.uint8)  # (n, 8 W)
+    padded[..., : packed.shape[-1]] = packed
+    return padded.view("<i8").astype(np.int64, copy=False)  # (n, W)
 
 
 def unpack_words(words: np.ndarray, n_bits: int) -> np.ndarray:

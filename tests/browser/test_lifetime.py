@@ -162,7 +162,7 @@ def test_the_app_ends_at_once_while_it_loads(run: Callable[..., AppProcess]) -> 
     with run() as app:
         wait_until(lambda: is_loading(app))
         app.ask_to_end()
-        assert app.process is not None and app.process.wait(60) == 0
+        assert app.process is not None and app.process.wait(20) == 0
         assert app.log.read_text() == ""
 
 
