@@ -156,3 +156,9 @@ def test_a_query_of_another_length_is_refused() -> None:
     for length, n_bits in ((8, 12), (12, 8), (128, 128)):
         with pytest.raises(QueryError, match="do not match"):
             concept_distances(np.zeros(length, dtype=bool), words, n_bits, 4)
+
+
+@pytest.mark.parametrize("n_bits", [16, 64, 128])
+def test_codes_are_packed_alike_whatever_their_order_in_memory(n_bits: int) -> None:
+    code = np.random.default_rng(0).random((5, n_bits)) < 0.5
+    assert np.array_equal(pack_words(np.asfortranarray(code)), pack_words(code))
