@@ -4,13 +4,12 @@ import json
 import logging
 import os
 import platform
-import signal
 import sys
 import time
 from importlib import metadata
 from typing import Any
 
-from explorer.closing import close_page, leave, wait_for_the_end
+from explorer.closing import close_page, leave, leave_when_asked, wait_for_the_end
 from explorer.doorway import Doorway
 from explorer.settings import Settings, read_settings
 
@@ -22,7 +21,6 @@ def main(arguments: list[str] | None = None) -> int:
     settings = read_settings(arguments)
     os.environ |= NO_TELEMETRY | {"GRADIO_TEMP_DIR": str(settings.uploads)}
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service manager ends it as Ctrl-C does
     from concepthash.errors import ConceptHashError
 
     try:
@@ -32,13 +30,14 @@ def main(arguments: list[str] | None = None) -> int:
     except ConceptHashError as error:
         print(error, file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        leave()
+    except KeyboardInterrupt:  # Ctrl-C in a check, or twice in the app
+        leave(1)
     return 0
 
 
 def serve(settings: Settings) -> None:
     """Tell visitors to wait while everything is loaded, then answer them until the process is asked to stop."""
+    leave_when_asked()
     with Doorway(settings.host, settings.port) as doorway:
         doorway.doing = "Loading the model and its gallery"
         from explorer.services import load_services

@@ -1,20 +1,33 @@
 """How the app ends: it waits for a signal, lets what runs be finished, tells those who still wait, and goes."""
 
 import os
+import signal
 import sys
 import threading
 import time
 from typing import Any, NoReturn
 
-__all__ = ["close_page", "leave", "wait_for_the_end"]
+__all__ = ["close_page", "leave", "leave_when_asked", "wait_for_the_end"]
 
+ASKED = (signal.SIGINT, signal.SIGTERM)
 PATIENCE = 6.0  # seconds for questions that run or wait
 DELIVERY = 0.3  # seconds for the last answers to leave
 
 
+def leave_when_asked() -> None:
+    """Let Ctrl-C and SIGTERM end the process at once, as long as there is nobody to answer.
+
+    No exception would do: libraries that are being imported may catch it, or abort the process because of it.
+    """
+    for asked in ASKED:
+        signal.signal(asked, lambda *_: leave())
+
+
 def wait_for_the_end() -> None:
-    """Sleep until the main thread is interrupted, by Ctrl-C or by SIGTERM."""
+    """Sleep until Ctrl-C or SIGTERM, and let a second one interrupt what follows."""
     try:
+        for asked in ASKED:
+            signal.signal(asked, signal.default_int_handler)
         threading.Event().wait()
     except KeyboardInterrupt:
         return
@@ -32,11 +45,13 @@ def close_page(page: Any, patience: float = PATIENCE) -> None:
     page.close(verbose=False)
 
 
-def leave() -> NoReturn:
-    """End the process with 0 at once: a call of the model that still runs in a thread would hold up an orderly end."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
+def leave(status: int = 0) -> NoReturn:
+    """End the process at once: a call of the model that still runs in a thread would hold up an orderly end."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(status)
 
 
 def _is_busy(queue: Any) -> bool:

@@ -158,9 +158,11 @@ def test_a_question_that_takes_too_long_does_not_keep_the_app_from_ending(
         expect(page.locator(LINE)).to_contain_text("The server does not answer.", timeout=PATIENT)
 
 
-def test_the_app_ends_at_once_while_it_loads(run: Callable[..., AppProcess]) -> None:
+@pytest.mark.parametrize("seconds", [0, 1.5, 3.5])
+def test_the_app_ends_at_once_while_it_loads(run: Callable[..., AppProcess], seconds: float) -> None:
     with run() as app:
         wait_until(lambda: is_loading(app))
+        time.sleep(seconds)  # most of them are spent in libraries that are imported
         app.ask_to_end()
         assert app.process is not None and app.process.wait(20) == 0
         assert app.log.read_text() == ""
