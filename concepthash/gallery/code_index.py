@@ -8,9 +8,9 @@ from ..codes import pack_words, unpack_words
 from ..errors import QueryError
 from .block_scan import BlockScan
 from .criteria import Criteria, mask_of
+from .few_codes import FewCodes
 from .matches import Matches
 from .query import Query
-from .small_scan import scan_at_once
 from .subcode_lists import SubcodeLists
 
 __all__ = ["BLOCK_ROWS", "CodeIndex"]
@@ -40,7 +40,7 @@ class CodeIndex:
         masks = pack_words(np.repeat(np.eye(n_concepts, dtype=bool), n_bits // n_concepts, axis=1))
         self._masks = masks.view(np.uint64)
         self._parts = tuple(map(mask_of, self._masks))
-        self._lists = SubcodeLists(self._words)
+        self._lists, self._few = SubcodeLists(self._words), FewCodes(self._words)
 
     def __len__(self) -> int:
         """Count the codes."""
@@ -74,12 +74,13 @@ class CodeIndex:
         n_matching, n_agreeing, rows = self._find(criteria, size, kept)
         agrees, was_kept = self._weigh(excluded, criteria, kept)
         rows = (rows if excluded < 0 else rows[rows != excluded])[query.offset : end]
-        distances = criteria.distances((self._words[rows] ^ criteria.code).T)  # (M, k)
+        distances = criteria.distances((self._words[rows] ^ criteria.code).T).astype(np.int64)  # (M, k)
+        distance = np.add.reduce(distances)
         return Matches(
             rows=rows,
-            distance=distances.sum(axis=0, dtype=np.int64),
-            concept_distances=distances.T.astype(np.int64),
-            score=criteria.score(distances),
+            distance=distance,
+            concept_distances=distances.T,
+            score=distance.astype(np.float64) if criteria.is_plain else criteria.score(distances),
             n_matching=n_matching - (agrees and was_kept),
             n_filtered=(len(self) if kept is None else len(kept)) - was_kept,
             n_agreeing=n_agreeing - agrees,
@@ -106,7 +107,7 @@ class CodeIndex:
         return BlockScan(self._words, rows, None, left, 0, self._block_rows).agreeing()
 
     def _criteria(self, query: Query) -> Criteria:
-        code = pack_words(np.array([query.code], dtype=bool))[0].view(np.uint64)
+        code = pack_words(np.array(query.code, dtype=bool)).view(np.uint64)
         return Criteria.of(query, code, self._masks, self._parts)
 
     def _weigh(self, row: int, criteria: Criteria, kept: np.ndarray | None) -> tuple[bool, bool]:
@@ -144,8 +145,11 @@ class CodeIndex:
         """Return how many of some rows, or of all, agree, and the positions of the best ones."""
         if rows is None and self._is_distinct:
             return self._scan_distinct(criteria, size)
-        if len(self if rows is None else rows) <= min(_FEW, self._block_rows):
-            return scan_at_once(self._words, rows, criteria, size)
+        if len(self) <= min(_FEW, self._block_rows) and rows is None:
+            return self._few.first(criteria, size)
+        if rows is not None and len(rows) <= min(_FEW, self._block_rows):
+            n, places = FewCodes(self._words.take(rows, axis=0)).first(criteria, size)
+            return n, rows[places]
         return BlockScan(self._words, rows, None, criteria, size, self._block_rows).run()
 
     def _scan_distinct(self, criteria: Criteria, size: int) -> tuple[int, np.ndarray]:

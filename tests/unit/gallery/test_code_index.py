@@ -14,6 +14,7 @@ from concepthash.codes import pack_words
 from concepthash.errors import QueryError
 from concepthash.gallery import ConceptRule, Query, code_index, subcode_lists
 from concepthash.gallery.code_index import BLOCK_ROWS, CodeIndex
+from concepthash.gallery.few_codes import FewCodes
 from concepthash.gallery.matches import Matches
 from concepthash.gallery.postings import Postings
 
@@ -167,13 +168,23 @@ def test_codes_ranked_at_once_are_ranked_as_in_blocks(agree: str, rank: str) -> 
     code, index = random_index(20_000, block_rows=BLOCK_ROWS)
     rules = tuple(ConceptRule(agree if m < 2 else "ignore", 1, weight) for m, weight in enumerate((0.1, 0.7, 0.0, 2.0)))
     query = Query(tuple(map(bool, code[7])), rules, rank, k=50, exclude_row=7)
-    with patch.object(code_index, "scan_at_once", wraps=code_index.scan_at_once) as scan:
+    with patch.object(FewCodes, "first", autospec=True, side_effect=FewCodes.first) as scan:
         at_once = index.search(query)
     assert scan.called
     with patch.object(code_index, "_FEW", 0):
         in_blocks = index.search(query)
     for name, value in vars(at_once).items():
         assert np.array_equal(value, getattr(in_blocks, name)), name
+
+
+@pytest.mark.parametrize("weights", [(1e300, 1.0), (1e-300, 1e-310), (1.0, 1e-40), (0.1, 0.1 + 1e-9), (0.0, 1e-3)])
+def test_weights_that_float32_cannot_hold_or_tell_apart_rank_exactly(weights: tuple[float, float]) -> None:
+    code, _ = random_index(3_000, n_bits=16)
+    index = CodeIndex(pack_words(code), 16, 2)
+    rules = tuple(ConceptRule(weight=weight) for weight in weights)
+    for row in range(5):
+        query = Query(tuple(map(bool, code[row])), rules, "weighted", k=20, exclude_row=row)
+        assert_same(index.search(query), naive_search(code, query, None), query)
 
 
 def test_a_list_of_first_bits_leaves_out_codes_that_differ_in_the_others() -> None:
