@@ -79,11 +79,10 @@ class FewCodes:
         return (scores <= np.partition(scores, size - 1)[size - 1]).nonzero()[0]
 
     def _near_weighted(self, criteria: Criteria, places: np.ndarray | None, size: int) -> np.ndarray:
-        """(c,) the same, and a few more: scores are estimated by one multiplication."""
-        weights = np.array(criteria.weights)
-        counted = weights.nonzero()[0].tolist()
-        counts = np.array([self._distance(criteria, concept, places) for concept in counted], dtype=np.float32)
-        estimates = (weights[counted] / weights.max()).astype(np.float32) @ counts  # (n,)
+        """(c,) the same, and a few more: scores are estimated in float32."""
+        unit = max(criteria.weights)
+        shares = ((concept, np.float32(weight / unit)) for concept, weight in enumerate(criteria.weights) if weight)
+        estimates = reduce(np.add, (share * self._distance(criteria, concept, places) for concept, share in shares))
         limit = np.partition(estimates, size - 1)[size - 1]
         return (estimates <= limit * _ROUNDED + _VANISHED).nonzero()[0]
 
