@@ -53,6 +53,9 @@ class BackboneConfig:
     stem_stage
         Hybrid only: the last of the stem's stages that is kept, counted from 0 as timm counts where it halves the grid
         (3: 16 pixels a cell). Early stages see less around a cell and give a finer grid; None keeps the whole stem.
+    trained_stages
+        Hybrid only: how many of the stem's last groups of blocks train with the transformer, and the convolution
+        behind them; 0 freezes the whole stem. The features of a stem that can be cached then end before them.
     width, depth, n_heads
         Size of the transformer of a hybrid or a ``"clip"``.
     adapter_dim
@@ -73,6 +76,7 @@ class BackboneConfig:
     stem: str = "tf_efficientnet_lite2"
     output_stride: int = 32
     stem_stage: int | None = None
+    trained_stages: int = 0
     width: int = 256
     depth: int = 2
     n_heads: int = 4
@@ -97,7 +101,7 @@ class BackboneConfig:
             raise ConfigError("dropout and drop_path must be at least 0 and less than 1.")
         if self.stem_stage is not None and not 0 <= self.stem_stage <= 4:
             raise ConfigError(f"stem_stage is {self.stem_stage}; use 0 to 4, or None for the whole stem.")
-        for name in ("adapter_dim", "mlp_dim"):
+        for name in ("adapter_dim", "mlp_dim", "trained_stages"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be 0 or more.")
 

@@ -13,6 +13,7 @@ from .adapters import AdaptedBlock
 from .config import BackboneConfig
 from .dropout import drop_channels
 from .errors import ConfigError
+from .stems import cut_tail, make_stem
 
 __all__ = ["Backbone", "build_backbone", "capture_attention", "pretrained_input"]
 
@@ -32,11 +33,17 @@ class Backbone(nn.Module):
         Bottleneck width of the adapters put beside every sub-layer; 0 for none.
     class_token
         Whether the tokens before the patches enter the blocks, or are left out.
+    tail
+        Stages of a hybrid's stem that train, where they were cut off it; None where the whole stem is frozen.
     """
 
-    def __init__(self, vit: VisionTransformer, adapter_dim: int = 0, *, class_token: bool = True) -> None:
+    def __init__(
+        self, vit: VisionTransformer, adapter_dim: int = 0, *, class_token: bool = True, tail: nn.Module | None = None
+    ) -> None:
         super().__init__()
         self.class_token = class_token
+        self.tail = tail or nn.Identity()
+        self.feature_dropout = nn.Dropout2d(0.0)  # whoever trains sets its share of channels
         vit.norm, vit.fc_norm, vit.head = nn.Identity(), nn.Identity(), nn.Identity()
         self.vit = vit
         if adapter_dim:
@@ -67,7 +74,7 @@ class Backbone(nn.Module):
 
     @property
     def frozen_stem(self) -> nn.Module:
-        """The convolutional stem of a hybrid, or an identity for a pure transformer."""
+        """What never trains of the convolutional stem of a hybrid, or an identity for a pure transformer."""
         embed = self.vit.patch_embed
         return embed.backbone if isinstance(embed, HybridEmbed) else nn.Identity()
 
@@ -78,6 +85,7 @@ class Backbone(nn.Module):
     def tokens(self, features: Tensor) -> Tensor:
         """Tokens that enter the first block, position embedding added: (B, F, h, w) → (B, n_prefix + N, D)."""
         embed = self.vit.patch_embed
+        features = self.feature_dropout(self.tail(features))
         if isinstance(embed, HybridEmbed):
             patches = embed.proj(features).flatten(2).transpose(1, 2)  # (B, N, D)
         else:
@@ -95,7 +103,7 @@ def build_backbone(config: BackboneConfig, *, pretrained: bool = False) -> Backb
         If timm has no such model, or it is not a vision transformer, or there are no weights to fetch.
     """
     if config.is_hybrid:
-        return Backbone(_hybrid(config), config.adapter_dim)
+        return _hybrid(config)
     if config.name == "clip":
         if pretrained:
             raise ConfigError(
@@ -142,15 +150,8 @@ def _clip(config: BackboneConfig) -> VisionTransformer:
     )
 
 
-def _hybrid(config: BackboneConfig) -> VisionTransformer:
-    stem = timm.create_model(
-        config.stem, pretrained=False, num_classes=0, global_pool="", output_stride=config.output_stride
-    )
-    if config.stem_stage is not None:
-        prune: Any = getattr(stem, "prune_intermediate_layers", None)
-        if prune is None:
-            raise ConfigError(f"The stem {config.stem!r} cannot end early; leave stem_stage out.")
-        prune([config.stem_stage], prune_norm=True, prune_head=True)
+def _hybrid(config: BackboneConfig) -> Backbone:
+    stem = make_stem(config)
 
     def embed(**kwargs: object) -> HybridEmbed:
         return HybridEmbed(stem, patch_size=1, **{k: v for k, v in kwargs.items() if k != "patch_size"})  # type: ignore[arg-type]
@@ -169,7 +170,7 @@ def _hybrid(config: BackboneConfig) -> VisionTransformer:
         global_pool="avg",
     )
     drop_channels(vit)
-    return vit
+    return Backbone(vit, config.adapter_dim, tail=cut_tail(stem, config.trained_stages))
 
 
 @contextmanager

@@ -234,6 +234,8 @@ class TrainConfig:
         have to be told by what they are, not by what stands beside them.
     feature_dropout
         Share of the stem's channels dropped in each image, in [0, 1).
+    stem_rate
+        Learning rate of the stem's stages that train, as a share of that of all else.
     mixed_precision
         ``"bf16"`` or ``"fp16"`` for forward passes in half precision, with losses in float32; ``"no"`` for float32.
     save_steps
@@ -256,12 +258,14 @@ class TrainConfig:
     plain_share: float = 0.2
     cutmix_share: float = 0.5
     feature_dropout: float = 0.3
+    stem_rate: float = 0.1
     mixed_precision: Precision = "no"
     save_steps: int = 100
     seed: int = 0
 
     def __post_init__(self) -> None:
         check_positive(self, "epochs", "batch_size", "accumulation_steps", "learning_rate", "n_views", "save_steps")
+        check_positive(self, "stem_rate")
         if self.batch_size < 2:
             raise ConfigError("batch_size is 1; batch normalization of the code needs at least 2 images a step.")
         check_choice("optimizer", self.optimizer, Optimizer)

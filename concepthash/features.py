@@ -32,7 +32,7 @@ class StemFeatures:
 
     def __init__(self, backbone: Backbone, config: BackboneConfig) -> None:
         self.config, self.device = config, next(backbone.parameters()).device
-        self._stem = fast_stem(backbone)
+        self._stem = fast_stem(backbone.frozen_stem)
 
     @torch.no_grad()
     def __call__(self, images: np.ndarray | Tensor) -> Tensor:

@@ -65,7 +65,7 @@ class ConceptHash(nn.Module):
         self.backbone.frozen_stem.requires_grad_(False).eval()
         if self.config.backbone.adapter_dim:
             for name, parameter in self.backbone.named_parameters():
-                parameter.requires_grad_("adapter" in name)
+                parameter.requires_grad_("adapter" in name or name.startswith("tail."))
 
     def train(self, mode: bool = True) -> "ConceptHash":
         """Set training mode everywhere but in the frozen stem, whose batch statistics stay."""

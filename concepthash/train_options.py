@@ -30,7 +30,9 @@ from .language import TEXT_ENCODERS
 __all__ = ["make_configs", "make_parser"]
 
 MODEL_SWITCHES = ("reading", "center_input", "prompt_generator")
-BACKBONE_OPTIONS = ("backbone", "image_size", "output_stride", "stem_stage", "width", "depth", "adapter_dim")
+BACKBONE_OPTIONS = (
+    "backbone", "image_size", "output_stride", "stem_stage", "trained_stages", "width", "depth", "adapter_dim",
+)  # fmt: skip
 LOSS_SWITCHES = (
     "clf_weight", "quan_weight", "cd_weight", "csd_weight", "ground_weight", "sub_weight", "ground_floor", "cd_margin",
     "cd_offset",
@@ -80,7 +82,7 @@ def _backbone(options: argparse.Namespace) -> BackboneConfig:
     seen = {} if name in ("hybrid", "clip") else pretrained_input(name)
     if options.image_size is not None:
         seen["image_size"] = (options.image_size, options.image_size)
-    others = ("output_stride", "stem_stage", "width", "depth", "adapter_dim", "dropout")
+    others = ("output_stride", "stem_stage", "trained_stages", "width", "depth", "adapter_dim", "dropout")
     return BackboneConfig(name=name, **(seen | _given(options, *others)))
 
 
@@ -124,6 +126,7 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
         "weights of a timm model expect")  # fmt: skip
     add("--output-stride", type=int, choices=[8, 16, 32], help="pixels per grid cell of a hybrid")
     add("--stem-stage", type=int, help="last stage of a hybrid's stem, 0 to 4; default: the whole stem")
+    add("--trained-stages", type=int, help="last groups of blocks of a hybrid's stem that train, too; default: 0")
     add("--width", type=int, help="token width of a hybrid")
     add("--depth", type=int, help="transformer blocks of a hybrid")
     add("--dropout", type=float, help="share of channels dropped in a hybrid")
@@ -154,6 +157,7 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
     add("--plain-share", type=float, help="share of images seen without augmentation")
     add("--cutmix-share", type=float, help="share that gets a rectangle of a relative")
     add("--feature-dropout", type=float, help="share of stem channels dropped")
+    add("--stem-rate", type=float, help="learning rate of the stem's stages that train, as a share of that of all else")
     add("--seed", type=int)
 
 

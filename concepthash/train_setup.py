@@ -21,7 +21,7 @@ from .image_views import Views
 from .language import text_features
 from .model import ConceptHash
 from .start import start_from
-from .stems import load_stem_weights
+from .stem_weights import load_stem_weights
 
 __all__ = ["features_of", "make_accelerator", "make_class_table", "make_model", "origin_of"]
 

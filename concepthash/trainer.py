@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
-from torch import Tensor
-from torch.nn.functional import dropout2d
+from torch import Tensor, nn
 
 from .batches import BatchOrder
 from .config import TrainConfig
@@ -73,6 +72,7 @@ class Trainer:
         self.step = 0
         self.history: list[dict[str, float]] = []
         self._sums: dict[str, float] = {}
+        objective.model.backbone.feature_dropout.p = config.feature_dropout
         self.objective, self.optimizer = accelerator.prepare(objective, _make_optimizer(objective, config))
 
     @property
@@ -147,13 +147,11 @@ class Trainer:
         config, accelerator = self.config, self.accelerator
         torch.manual_seed((config.seed * 1_000_003 + self.step) * accelerator.num_processes + accelerator.process_index)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate(self.step)
+            group["lr"] = self.learning_rate(self.step) * group["share"]
         sums: dict[str, Tensor] = {}
         for features, labels in parts:
             with accelerator.accumulate(self.objective):
-                features = features.to(accelerator.device).float()
-                features = dropout2d(features, config.feature_dropout)
-                terms = self.objective(features, labels.to(accelerator.device))
+                terms = self.objective(features.to(accelerator.device).float(), labels.to(accelerator.device))
                 accelerator.backward(terms["total"])
                 if accelerator.sync_gradients and config.clip_norm:
                     accelerator.clip_grad_norm_(self.model.parameters(), config.clip_norm)
@@ -230,11 +228,21 @@ def _half_cosine(share: float) -> float:
 
 
 def _make_optimizer(objective: Objective, config: TrainConfig) -> torch.optim.Optimizer:
-    """AdamW spares vectors and embeddings from weight decay; SGD decays everything, as released."""
-    trained = {n: p for n, p in objective.named_parameters() if p.requires_grad}
-    if config.optimizer == "sgd":
-        return torch.optim.SGD(trained.values(), config.learning_rate, momentum=0.9, weight_decay=config.weight_decay)
-    decayed = [p for n, p in trained.items() if p.ndim == 2 and n.endswith("weight")]
-    spared = [p for n, p in trained.items() if not (p.ndim == 2 and n.endswith("weight"))]
-    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": spared, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, config.learning_rate)
+    """AdamW spares vectors, embeddings and the stem from weight decay; SGD decays everything, as released."""
+    is_sgd = config.optimizer == "sgd"
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in objective.named_parameters():
+        if parameter.requires_grad:
+            is_decayed = is_sgd or (parameter.ndim == 2 and name.endswith("weight"))
+            groups.setdefault((is_decayed, ".backbone.tail." in name), []).append(parameter)
+    settings = [
+        {
+            "params": parameters,
+            "weight_decay": config.weight_decay if is_decayed else 0.0,
+            "share": config.stem_rate if is_tail else 1.0,
+        }
+        for (is_decayed, is_tail), parameters in groups.items()
+    ]
+    if is_sgd:
+        return torch.optim.SGD(settings, config.learning_rate, momentum=0.9)
+    return torch.optim.AdamW(settings, config.learning_rate)

@@ -15,7 +15,7 @@ from concepthash.config import CLIP_MEAN, CLIP_STD, MODEL_PRESETS, BackboneConfi
 from concepthash.dropout import ChannelDropout
 from concepthash.errors import ConfigError
 from concepthash.model import ConceptHash
-from concepthash.stems import load_stem_weights
+from concepthash.stem_weights import load_stem_weights
 
 PURE = BackboneConfig(name="vit_tiny_patch16_224", image_size=(32, 48), adapter_dim=8)
 
