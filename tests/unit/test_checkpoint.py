@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from builders import tiny_classes, tiny_model
+from builders import tiny_classes, tiny_config, tiny_model
+from safetensors.torch import load_file
 
 from concepthash.checkpoint import (
     Checkpoint,
@@ -26,6 +27,17 @@ def test_a_saved_model_gives_the_same_codes_when_loaded(tmp_path: Path, images: 
     loaded = load_model(save_checkpoint(tmp_path / "c", model, tiny_classes(), half=False))
     torch.testing.assert_close(loaded(images).code_logits, model(images).code_logits, rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(loaded.class_centers(), model.class_centers())
+
+
+def test_stages_of_a_stem_that_train_are_stored_with_the_model_and_not_with_the_stem(
+    tmp_path: Path, images: torch.Tensor
+) -> None:
+    backbone = dataclasses.replace(tiny_config().backbone, trained_stages=1)
+    model = tiny_model(tiny_config(backbone=backbone))
+    saved = save_checkpoint(tmp_path / "c", model, tiny_classes(), half=False)
+    assert not [name for name in load_file(tmp_path / "c" / "stem.safetensors") if name.startswith("conv_head")]
+    assert [name for name in load_file(tmp_path / "c" / "weights.safetensors") if name.startswith("backbone.tail.")]
+    torch.testing.assert_close(load_model(saved)(images).code_logits, model(images).code_logits, rtol=1e-3, atol=1e-4)
 
 
 def test_checkpoints_may_share_one_stem(tmp_path: Path, images: torch.Tensor) -> None:

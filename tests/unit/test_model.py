@@ -87,6 +87,33 @@ def test_a_stem_that_ends_early_is_smaller_and_gives_a_finer_grid(images: Tensor
     assert torch.equal(first, also)
 
 
+def trained_stages_model(n: int) -> ConceptHash:
+    return tiny_model(tiny_config(backbone=dataclasses.replace(tiny_config().backbone, trained_stages=n)))
+
+
+def test_a_stem_of_which_a_part_trains_begins_as_the_whole_stem(images: Tensor) -> None:
+    whole, model = tiny_model(), trained_stages_model(1)
+    for each in (whole, model):
+        load_stem_weights(each.backbone, each.config.backbone)
+    features = model.backbone.stem(images)
+    assert features.shape == (3, 208, 3, 4)
+    torch.testing.assert_close(model.backbone.tail(features), whole.backbone.stem(images), rtol=1e-4, atol=1e-4)
+    assert whole.backbone.tail(features) is features
+
+
+def test_only_the_last_stages_of_a_stem_train(images: Tensor) -> None:
+    model = trained_stages_model(2).train()
+    model(images).code_logits.square().sum().backward()
+    assert all(p.grad is None for p in model.backbone.frozen_stem.parameters())
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.backbone.tail.parameters())
+
+
+@pytest.mark.parametrize(("stem", "n", "most"), [("tf_efficientnet_lite2", 7, 6), ("resnet18", 1, 0)])
+def test_more_stages_than_a_stem_has_cannot_train(stem: str, n: int, most: int) -> None:
+    with pytest.raises(ConfigError, match=f"trained_stages is {n}, but of this stem at most {most} can train"):
+        ConceptHash(tiny_config(backbone=BackboneConfig(stem=stem, trained_stages=n)))
+
+
 def test_features_then_forward_equals_forward(model: ConceptHash, images: Tensor) -> None:
     features = model.backbone.stem(images)
     torch.testing.assert_close(model.forward_features(features).code_logits, model(images).code_logits)

@@ -1,5 +1,6 @@
 """Training from a folder to a checkpoint, on pictures made here."""
 
+import dataclasses
 import errno
 import json
 import math
@@ -41,8 +42,9 @@ def random_features(model: ConceptHash) -> np.ndarray:
     return features.astype(np.float16)
 
 
-def new_trainer(origin: str = "", **changes: object) -> Trainer:
-    model = tiny_model()
+def new_trainer(origin: str = "", trained_stages: int = 0, **changes: object) -> Trainer:
+    backbone = dataclasses.replace(tiny_config().backbone, trained_stages=trained_stages)
+    model = tiny_model(tiny_config(backbone=backbone))
     config = TrainConfig(**({"epochs": 4, "batch_size": 5, "warmup_epochs": 1, "learning_rate": 3e-3} | changes))  # type: ignore[arg-type]
     features, accelerator = CachedFeatures(random_features(model)), make_accelerator("cpu", config)
     return Trainer(Objective(model, LOSS_PRESETS["grounded"]), features, LABELS, config, accelerator, origin)
@@ -63,10 +65,11 @@ def test_training_lowers_every_loss_of_classes() -> None:
 
 
 @pytest.mark.parametrize("killed_after", [1, 4, 6])  # in the middle of an epoch, at its end, in the next one
+@pytest.mark.parametrize("trained_stages", [0, 1])
 def test_a_resumed_run_ends_with_the_same_weights(
-    tmp_path: Path, killed_after: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, trained_stages: int, killed_after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    unbroken, broken = new_trainer(save_steps=1), new_trainer(save_steps=1)
+    unbroken, broken, resumed = (new_trainer(trained_stages=trained_stages, save_steps=1) for _ in range(3))
     for _ in range(4):
         unbroken.run_epoch()
 
@@ -80,7 +83,6 @@ def test_a_resumed_run_ends_with_the_same_weights(
     with pytest.raises(KeyboardInterrupt):
         for _ in range(4):
             broken.run_epoch(tmp_path / "state.pt")
-    resumed = new_trainer(save_steps=1)
     resumed.resume(tmp_path / "state.pt")
     assert resumed.step == killed_after
     while resumed.epoch < 4:
@@ -88,6 +90,23 @@ def test_a_resumed_run_ends_with_the_same_weights(
     assert resumed.history == unbroken.history
     for name, tensor in unbroken.model.state_dict().items():
         assert torch.equal(tensor, resumed.model.state_dict()[name]), name
+
+
+def test_stages_of_the_stem_train_at_their_own_rate_and_the_rest_of_it_not_at_all() -> None:
+    slow, still = (new_trainer(trained_stages=1, stem_rate=rate, epochs=1) for rate in (0.1, 1e-12))
+    before = {name: tensor.clone() for name, tensor in slow.model.backbone.state_dict().items()}
+    for trainer in (slow, still):
+        trainer.run_epoch()
+    after, kept = (trainer.model.backbone.state_dict() for trainer in (slow, still))
+    tail = [name for name in before if name.startswith("tail.")]
+    frozen = [name for name in before if name.startswith("vit.patch_embed.backbone.")]
+    assert tail and frozen
+    assert all(torch.equal(after[name], before[name]) for name in frozen)
+    assert all(not torch.equal(after[name], before[name]) for name in tail)
+    assert all(torch.allclose(kept[name], before[name], atol=1e-9) for name in tail)
+    assert [group["lr"] / slow.optimizer.param_groups[0]["lr"] for group in slow.optimizer.param_groups] == (
+        pytest.approx([0.1 if group["share"] < 1 else 1.0 for group in slow.optimizer.param_groups])
+    )
 
 
 def test_a_run_with_other_settings_does_not_resume(tmp_path: Path) -> None:
