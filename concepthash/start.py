@@ -1,10 +1,12 @@
 """Start a model from the weights of another one, of the same network but of other classes, bits or concepts."""
 
 import torch
+from torch import Tensor
 
-from .checkpoint import Checkpoint, weights_of
+from .checkpoint import STEM, Checkpoint, weights_of
 from .errors import CheckpointError
 from .model import ConceptHash
+from .stems import cut_tail, make_stem
 
 __all__ = ["start_from"]
 
@@ -16,8 +18,9 @@ OF_CONCEPTS = ("concept_tokens.concept_tokens", "concept_offset", "hash_head.spe
 def start_from(model: ConceptHash, checkpoint: Checkpoint, class_names: tuple[str, ...]) -> list[str]:
     """Fill a fresh model with whatever of a checkpoint's weights fits it.
 
-    The network (stem and transformer) must be the same. With other classes, what belongs to single classes stays fresh;
-    with another number of concepts those that both have are taken; maps of another size stay fresh.
+    The network (stem and transformer) must be the same, but stages of a stem that was frozen may train from now on.
+    With other classes, what belongs to single classes stays fresh; with another number of concepts those that both
+    have are taken; maps of another size stay fresh.
 
     Parameters
     ----------
@@ -35,6 +38,8 @@ def start_from(model: ConceptHash, checkpoint: Checkpoint, class_names: tuple[st
         If the weights are missing or altered, or the networks differ.
     """
     state, own = weights_of(checkpoint), model.state_dict()
+    if not checkpoint.config.backbone.trained_stages:
+        state |= _tail_of(model, state)
     has_same_classes = tuple(checkpoint.class_names) == tuple(class_names)
     fresh = []
     for name, tensor in own.items():
@@ -54,3 +59,17 @@ def start_from(model: ConceptHash, checkpoint: Checkpoint, class_names: tuple[st
             f"Training cannot start from {checkpoint.name!r}: its network is another one, from {other[0]} on."
         )
     return fresh
+
+
+def _tail_of(model: ConceptHash, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of those stages that train in ``model``, taken from the frozen stem among some weights."""
+    config = model.config.backbone
+    if not config.trained_stages:
+        return {}
+    stem = make_stem(config)
+    taken = {name.removeprefix(STEM): tensor for name, tensor in state.items() if name.startswith(STEM)}
+    if {name: tensor.shape for name, tensor in taken.items()} == {n: t.shape for n, t in stem.state_dict().items()}:
+        stem.load_state_dict(taken)
+        tail = cut_tail(stem, config.trained_stages).state_dict()
+        return {f"backbone.tail.{name}": tensor for name, tensor in tail.items()}
+    return {}

@@ -30,9 +30,7 @@ from .language import TEXT_ENCODERS
 __all__ = ["make_configs", "make_parser"]
 
 MODEL_SWITCHES = ("reading", "center_input", "prompt_generator")
-BACKBONE_OPTIONS = (
-    "backbone", "image_size", "output_stride", "stem_stage", "trained_stages", "width", "depth", "adapter_dim",
-)  # fmt: skip
+BACKBONE_OPTIONS = ("backbone", "image_size", "output_stride", "stem_stage", "width", "depth", "adapter_dim")
 LOSS_SWITCHES = (
     "clf_weight", "quan_weight", "cd_weight", "csd_weight", "ground_weight", "sub_weight", "ground_floor", "cd_margin",
     "cd_offset",
@@ -71,7 +69,7 @@ def _like(start: Checkpoint, options: argparse.Namespace, sizes: dict[str, Any],
     return dataclasses.replace(
         config,
         **sizes,
-        backbone=dataclasses.replace(config.backbone, **_given(options, "dropout")),
+        backbone=dataclasses.replace(config.backbone, **_given(options, "dropout", "trained_stages")),
         text_hidden=config.text_hidden if sizes["text_dim"] == config.text_dim else 0,
         patch_classifier=losses.ground_weight > 0,
     )

@@ -1,5 +1,6 @@
 """Training that starts from another model, tells how it stands, and stops when asked."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -39,6 +40,22 @@ def test_with_the_same_classes_every_weight_is_taken(start: Checkpoint) -> None:
     assert start_from(model, start, CLASS_NAMES) == []
     for name, tensor in tiny_model().state_dict().items():
         assert torch.equal(model.state_dict()[name], tensor), name
+
+
+def test_stages_of_a_stem_that_was_frozen_may_train_from_now_on(start: Checkpoint, images: torch.Tensor) -> None:
+    backbone = dataclasses.replace(tiny_config().backbone, trained_stages=2)
+    model = other_model(backbone=backbone).eval()
+    assert start_from(model, start, CLASS_NAMES) == []
+    torch.testing.assert_close(model(images).code_logits, tiny_model()(images).code_logits, rtol=1e-3, atol=1e-4)
+
+
+def test_stages_that_have_trained_do_not_become_others(tmp_path: Path) -> None:
+    backbone = dataclasses.replace(tiny_config().backbone, trained_stages=1)
+    start = save_checkpoint(tmp_path / "tail", other_model(backbone=backbone), tiny_classes())
+    for n in (0, 2):
+        model = other_model(backbone=dataclasses.replace(backbone, trained_stages=n))
+        with pytest.raises(CheckpointError, match="cannot start from 'tail': its network is another one"):
+            start_from(model, start, CLASS_NAMES)
 
 
 def test_with_other_classes_what_belongs_to_single_classes_stays_fresh(start: Checkpoint) -> None:
