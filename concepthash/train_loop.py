@@ -12,6 +12,7 @@ from .checkpoint import Checkpoint, load_model
 from .devices import explain_lost_processes, gather
 from .errors import CheckpointError
 from .run_report import RunReport, RunStoppedError
+from .stems import cut_tail
 from .trainer import Trainer
 from .watch import Watch
 
@@ -61,6 +62,8 @@ def compare(watch: Watch, start: Checkpoint | None, report: RunReport) -> None:
     sides = {"after": watch}
     if start:
         model = load_model(start, watch.model.concept_offset.device)
+        if n_more := watch.model.config.backbone.trained_stages - start.config.backbone.trained_stages:
+            model.backbone.tail = cut_tail(model.backbone.frozen_stem, n_more)  # the features end before these stages
         sides["before"] = Watch(model, watch.gallery, watch.gallery_labels, watch.queries, watch.query_labels)
     figures: dict[str, Any] = {"before": None}
     arrays: dict[str, Any] = {"labels": watch.query_labels, "rows": watch.rows}

@@ -121,6 +121,18 @@ def test_a_run_tells_how_it_stands_and_compares_with_its_start(
     assert checkpoint.metrics["figures"]["map"] == pytest.approx(figures["after"]["map"], abs=0.05)  # type: ignore[index]
 
 
+def test_a_run_that_trains_stages_of_the_stem_compares_with_its_start_alike(
+    cub_folder: Path, start: Checkpoint, tmp_path: Path
+) -> None:
+    before = []
+    for n in (0, 1):
+        out = tmp_path / str(n) / "made"
+        assert train.main(arguments_for(cub_folder, start, out, "--trained-stages", str(n))) == 0
+        before.append(np.load(out.parent / "report" / "comparison.npz")["before_logits"])
+        assert read_checkpoint(out).config.backbone.trained_stages == n
+    np.testing.assert_allclose(before[0], before[1], rtol=1e-2, atol=1e-2)
+
+
 def test_a_run_that_is_asked_to_stop_says_so_and_goes_on_later(
     cub_folder: Path, start: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
