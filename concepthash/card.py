@@ -15,12 +15,15 @@ def model_card(table: ImageTable, classes: ClassTable, settings: Mapping[str, An
     weights = ", ".join(
         f"{name.removesuffix('_weight')} {v:g}" for name, v in losses.items() if name.endswith("weight")
     )
+    trained = model["backbone"].get("trained_stages")
     lines = [
         f"# ConceptHash, {model['n_bits']} bits over {model['n_concepts']} concepts",
         "",
         f"Data: {table.name}, {len(classes.names)} classes, {settings['n_train']} training images.",
         f"Network: {model['backbone']['name']} at {model['backbone']['image_size'][0]} px, "
         f"{model['backbone']['depth']} blocks of width {model['backbone']['width']}; tokens read {model['reading']}.",
+        *([f"The last {trained} stages of its stem train at {train['stem_rate']:g} of the rate."] if trained else []),
+        *([f"Started from: {settings['start']}."] if settings.get("start") else []),
         f"Hash centers: {model['centers']}; text features: {classes.text_encoder}.",
         f"Loss weights: {weights}; maps of L_csd and L_ground: {losses['csd_map']}.",
         f"Training: {train['epochs']} epochs of batches of {train['batch_size']}, {train['optimizer']} at "
