@@ -22,7 +22,7 @@ def model_card(table: ImageTable, classes: ClassTable, settings: Mapping[str, An
         f"Data: {table.name}, {len(classes.names)} classes, {settings['n_train']} training images.",
         f"Network: {model['backbone']['name']} at {model['backbone']['image_size'][0]} px, "
         f"{model['backbone']['depth']} blocks of width {model['backbone']['width']}; tokens read {model['reading']}.",
-        *([f"The last {trained} stages of its stem train at {train['stem_rate']:g} of the rate."] if trained else []),
+        *([f"Stages of its stem that trained: {trained}, at {train['stem_rate']:g} of the rate."] if trained else []),
         *([f"Started from: {settings['start']}."] if settings.get("start") else []),
         f"Hash centers: {model['centers']}; text features: {classes.text_encoder}.",
         f"Loss weights: {weights}; maps of L_csd and L_ground: {losses['csd_map']}.",
