@@ -44,10 +44,9 @@ def test_a_disk_that_fills_up_while_a_worker_trains_is_a_sentence_and_the_run_go
         plan = replace(Plan(checked.intake, "birds-8", epochs=12, language="none"), n_bits=8, n_concepts=2)
         run = service.start("visitor", plan, "mine")
         wait_for(lambda: service.status(run).epoch >= 1)
-        with ballast.open("wb") as opened, pytest.raises(OSError, match="No space left"):
-            while True:
+        with ballast.open("wb", buffering=0) as opened, pytest.raises(OSError, match="No space left"):
+            while True:  # without a buffer, which would be written once more when the file is closed
                 opened.write(bytes(1 << 16))
-                opened.flush()
         wait_for(lambda: service.status(run).state in ("failed", "done"))
         ended = service.status(run)
         assert ended.state == "failed"
