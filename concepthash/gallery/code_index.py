@@ -75,12 +75,11 @@ class CodeIndex:
         agrees, was_kept = self._weigh(excluded, criteria, kept)
         rows = (rows if excluded < 0 else rows[rows != excluded])[query.offset : end]
         distances = criteria.distances((self._words[rows] ^ criteria.code).T).astype(np.int64)  # (M, k)
-        distance = np.add.reduce(distances)
         return Matches(
             rows=rows,
-            distance=distance,
+            distance=np.add.reduce(distances),
             concept_distances=distances.T,
-            score=distance.astype(np.float64) if criteria.is_plain else criteria.score(distances),
+            score=criteria.score(distances),
             n_matching=n_matching - (agrees and was_kept),
             n_filtered=(len(self) if kept is None else len(kept)) - was_kept,
             n_agreeing=n_agreeing - agrees,
@@ -145,9 +144,10 @@ class CodeIndex:
         """Return how many of some rows, or of all, agree, and the positions of the best ones."""
         if rows is None and self._is_distinct:
             return self._scan_distinct(criteria, size)
-        if len(self) <= min(_FEW, self._block_rows) and rows is None:
+        few = min(_FEW, self._block_rows)
+        if rows is None and len(self) <= few:
             return self._few.first(criteria, size)
-        if rows is not None and len(rows) <= min(_FEW, self._block_rows):
+        if rows is not None and len(rows) <= few:
             n, places = FewCodes(self._words.take(rows, axis=0)).first(criteria, size)
             return n, rows[places]
         return BlockScan(self._words, rows, None, criteria, size, self._block_rows).run()
