@@ -40,6 +40,7 @@ class CodeIndex:
         masks = pack_words(np.repeat(np.eye(n_concepts, dtype=bool), n_bits // n_concepts, axis=1))
         self._masks = masks.view(np.uint64)
         self._parts = tuple(map(mask_of, self._masks))
+        self._is_distinct = n_bits <= _DISTINCT_BITS and len(words) > block_rows
         self._lists, self._few = SubcodeLists(self._words), FewCodes(self._words)
 
     def __len__(self) -> int:
@@ -67,14 +68,14 @@ class CodeIndex:
             If the code, the rules or ``exclude_row`` do not fit the codes.
         """
         self._check_fit(query)
-        criteria = self._criteria(query)
+        criteria = Criteria.of(query, self._masks, self._parts)
         excluded = -1 if query.exclude_row is None else query.exclude_row
         end = query.offset + query.k
         size = min(end + (excluded >= 0), len(self)) if query.k else 0
         n_matching, n_agreeing, rows = self._find(criteria, size, kept)
         agrees, was_kept = self._weigh(excluded, criteria, kept)
         rows = (rows if excluded < 0 else rows[rows != excluded])[query.offset : end]
-        distances = criteria.distances((self._words[rows] ^ criteria.code).T).astype(np.int64)  # (M, k)
+        distances = criteria.distances((self._words.take(rows, axis=0) ^ criteria.code).T).astype(np.int64)  # (M, k)
         return Matches(
             rows=rows,
             distance=np.add.reduce(distances),
@@ -100,14 +101,10 @@ class CodeIndex:
             If the code or the rules do not fit the codes.
         """
         self._check_fit(query)
-        criteria = self._criteria(query)
+        criteria = Criteria.of(query, self._masks, self._parts)
         listed, unlisted = self._narrow(criteria)
         rows, left = self._among(criteria, unlisted, listed, kept)
         return BlockScan(self._words, rows, None, left, 0, self._block_rows).agreeing()
-
-    def _criteria(self, query: Query) -> Criteria:
-        code = pack_words(np.array(query.code, dtype=bool)).view(np.uint64)
-        return Criteria.of(query, code, self._masks, self._parts)
 
     def _weigh(self, row: int, criteria: Criteria, kept: np.ndarray | None) -> tuple[bool, bool]:
         """Tell whether one row agrees and whether it is kept; row -1 does and is neither."""
@@ -158,10 +155,6 @@ class CodeIndex:
         n, best = BlockScan(words, None, repeats, criteria, size, self._block_rows).run()
         rows = self._lists.of(0, self.n_bits).positions(words[best, 0].astype(np.int64), at_most=size)
         return n, self._scan(criteria, size, rows)[1]
-
-    @property
-    def _is_distinct(self) -> bool:
-        return self.n_bits <= _DISTINCT_BITS and len(self) > self._block_rows
 
     @cached_property
     def _distinct(self) -> tuple[np.ndarray, np.ndarray]:

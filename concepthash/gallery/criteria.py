@@ -1,7 +1,9 @@
 """What packed codes must satisfy, and how they rank: a query, read once for all of them."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property, reduce
+from math import isfinite
 from operator import or_
 
 import numpy as np
@@ -10,6 +12,8 @@ from .query import Query
 
 __all__ = ["Criteria", "Mask", "bits_set", "mask_of"]
 
+_DIGITS = bytes.maketrans(b"\0\1", b"01")
+_WORD = 2**64 - 1
 Mask = tuple[tuple[int, np.uint64], ...]  # words of a code, with the bits that count there
 
 
@@ -19,8 +23,10 @@ class Criteria:
 
     Attributes
     ----------
-    code, masks
-        (W,) and (M, W) uint64, the query's code and the bits of each concept.
+    number
+        The query's code, its first bit the least significant.
+    masks
+        (M, W) uint64, the bits of each concept.
     parts
         The rows of ``masks``, each without the words that have no bits.
     checks
@@ -29,28 +35,35 @@ class Criteria:
         M of them: the score is the sum of each concept's weight times its distance, in float64, in this order.
     """
 
-    code: np.ndarray
+    number: int
     masks: np.ndarray
     parts: tuple[Mask, ...]
     checks: tuple[tuple[int, range], ...]
     weights: tuple[float, ...]
 
     @classmethod
-    def of(cls, query: Query, code: np.ndarray, masks: np.ndarray, parts: tuple[Mask, ...]) -> "Criteria":
+    def of(cls, query: Query, masks: np.ndarray, parts: tuple[Mask, ...]) -> "Criteria":
         """Read a query."""
+        digits = np.array(query.code[::-1], dtype=bool).tobytes().translate(_DIGITS)
         size = len(query.code) // len(query.rules)
         checks = [(c, rule.distances(size)) for c, rule in enumerate(query.rules) if rule.agree != "ignore"]
-        weights = [1.0 if query.rank == "hamming" else float(rule.weight) for rule in query.rules]
-        if query.rank == "none":
-            weights = [0.0] * len(weights)
-        return cls(code, masks, parts, tuple(checks), tuple(weights))
+        weights = [1.0 if query.rank == "hamming" else 0.0] * len(query.rules)
+        if query.rank == "weighted":
+            weights = [float(rule.weight) for rule in query.rules]
+        return cls(int(digits, 2), masks, parts, tuple(checks), tuple(weights))
+
+    @cached_property
+    def code(self) -> np.ndarray:
+        """(W,) uint64, the query's code, packed."""
+        words = range(self.masks.shape[1])
+        return np.array([self.number >> 64 * word & _WORD for word in words], dtype=np.uint64)
 
     @property
     def is_ranked(self) -> bool:
         """Whether codes can score differently."""
         return any(self.weights)
 
-    @property
+    @cached_property
     def is_plain(self) -> bool:
         """Whether the score is the Hamming distance."""
         return self.weights.count(1) == len(self.weights)
@@ -83,8 +96,9 @@ class Criteria:
     def score(self, distances: np.ndarray) -> np.ndarray:
         """(n,) float64 of (M, n) distances, summed concept by concept, so that every engine rounds alike."""
         if self.is_plain:
-            return distances.sum(axis=0, dtype=np.float64)
-        with np.errstate(over="ignore"):  # a huge weight makes an infinite score, as everywhere
+            return np.add.reduce(distances, dtype=np.float64)
+        is_finite = isfinite(sum(self.weights) * 64 * self.masks.shape[1])
+        with nullcontext() if is_finite else np.errstate(over="ignore"):  # a score may be infinite, as everywhere
             return reduce(np.add, np.array(self.weights)[:, None] * distances)
 
     def scores(self, differing: np.ndarray) -> np.ndarray:

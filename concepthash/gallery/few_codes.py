@@ -1,7 +1,6 @@
 """Few codes, ranked at once: every code is scored, which so few calls do sooner than a search for bounds."""
 
-from collections.abc import Iterator
-from functools import cache, reduce
+from functools import reduce
 
 import numpy as np
 
@@ -9,8 +8,10 @@ from .criteria import Criteria, bits_set
 
 __all__ = ["FewCodes"]
 
-_ROUNDED = np.float32(1 + 1e-4)  # more than float32 can be off, relatively, over all concepts
-_VANISHED = np.float32(1e-30)  # more than all weights add up to that vanish in float32 beside the greatest
+_SORTED = 1 << 10  # scores that are sorted sooner than those to be sorted are found
+_TOP = 1 << 15  # no estimate is greater than twice this, and all fit 16 bits
+
+_Column = tuple[np.ndarray, int, int]  # bits of a word as (N,) numbers, the place of the first, and as many ones
 
 
 class FewCodes:
@@ -24,7 +25,7 @@ class FewCodes:
 
     def __init__(self, words: np.ndarray) -> None:
         self._words = words
-        self._columns: dict[tuple[int, np.uint64], np.ndarray] = {}
+        self._columns: dict[int, list[_Column]] = {}  # of concepts
 
     def first(self, criteria: Criteria, size: int) -> tuple[int, np.ndarray]:
         """Find the first ``size`` codes that satisfy some criteria, in the order of score and position.
@@ -36,30 +37,28 @@ class FewCodes:
         """
         places = None
         if criteria.checks:
-            places = reduce(np.logical_and, (self._holds(criteria, *check) for check in criteria.checks)).nonzero()[0]
+            places = reduce(np.logical_and, [self._holds(criteria, *check) for check in criteria.checks]).nonzero()[0]
         n = len(self._words if places is None else places)
         if not (size and criteria.is_ranked):
             return n, np.arange(min(n, size)) if places is None else places[:size]
-        if n > size:
+        if n > max(size, _SORTED):
             near = (self._near_plain if criteria.is_plain else self._near_weighted)(criteria, places, size)
-            places = near if places is None else places[near]
+            places = near if places is None else places.take(near)
         words = self._words if places is None else self._words.take(places, axis=0)
         order = criteria.scores((words ^ criteria.code).T).argsort(kind="stable")[:size]  # equal scores stay in order
-        return n, order if places is None else places[order]
+        return n, order if places is None else places.take(order)
 
-    def _pairs(self, criteria: Criteria, concept: int) -> Iterator[tuple[np.ndarray, int]]:
+    def _pairs(self, criteria: Criteria, concept: int) -> list[tuple[np.ndarray, int]]:
         """(N,) numbers that a concept's bits are in each word where they lie, and the same number of the query."""
-        for word, ones in criteria.parts[concept]:
-            shift, kind = _place(int(ones))
-            column = self._columns.get((word, ones))
-            if column is None:
-                column = self._columns[word, ones] = ((self._words[:, word] & ones) >> np.uint64(shift)).astype(kind)
-            yield column, (int(criteria.code[word]) & int(ones)) >> shift
+        columns = self._columns.get(concept)
+        if columns is None:
+            columns = self._columns[concept] = [_column(self._words, *part) for part in criteria.parts[concept]]
+        return [(numbers, criteria.number >> start & ones) for numbers, start, ones in columns]
 
     def _holds(self, criteria: Criteria, concept: int, allowed: range) -> np.ndarray:
         """(N,) bool: as many bits of a concept differ as is allowed."""
         if allowed.stop == 1:
-            return reduce(np.logical_and, (column == code for column, code in self._pairs(criteria, concept)))
+            return reduce(np.logical_and, [column == code for column, code in self._pairs(criteria, concept)])
         distance = self._distance(criteria, concept, None)
         holds = distance < allowed.stop
         return holds & (distance >= allowed.start) if allowed.start else holds
@@ -79,17 +78,19 @@ class FewCodes:
         return (scores <= np.partition(scores, size - 1)[size - 1]).nonzero()[0]
 
     def _near_weighted(self, criteria: Criteria, places: np.ndarray | None, size: int) -> np.ndarray:
-        """(c,) the same, and a few more: scores are estimated in float32."""
-        unit = max(criteria.weights)
-        shares = ((concept, np.float32(weight / unit)) for concept, weight in enumerate(criteria.weights) if weight)
-        estimates = reduce(np.add, (share * self._distance(criteria, concept, places) for concept, share in shares))
-        limit = np.partition(estimates, size - 1)[size - 1]
-        return (estimates <= limit * _ROUNDED + _VANISHED).nonzero()[0]
+        """(c,) the same, and a few more: scores are estimated in whole numbers, half of one a bit off at most."""
+        n_bits, greatest = 64 * self._words.shape[1], max(criteria.weights)
+        shares = [np.uint16(round(weight / greatest * _TOP / n_bits)) for weight in criteria.weights]
+        weighed = [share * self._distance(criteria, concept, places) for concept, share in enumerate(shares) if share]
+        estimates = reduce(np.add, weighed)
+        limit = int(np.partition(estimates, size - 1)[size - 1])
+        return (estimates <= limit + n_bits).nonzero()[0]
 
 
-@cache
-def _place(ones: int) -> tuple[int, str]:
-    """By how much to shift bits of a word so that the first is at 0, and the smallest kind of number for them then."""
+def _column(words: np.ndarray, word: int, mask: np.uint64) -> _Column:
+    """Read the bits that a mask has in one of the words (N, W) as numbers, and where they lie in a code."""
+    ones = int(mask)
     shift = (ones & -ones).bit_length() - 1
-    width = (ones >> shift).bit_length()
-    return shift, next(f"u{size}" for size in (1, 4, 8) if width <= 8 * size)
+    ones >>= shift
+    kind = next(f"u{size}" for size in (1, 4, 8) if ones < 1 << 8 * size)  # numpy counts bits of 16 slowly
+    return ((words[:, word] & mask) >> np.uint64(shift)).astype(kind), 64 * word + shift, ones
