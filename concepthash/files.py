@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,12 @@ def write_json(file: Path, content: dict[str, Any], indent: int | None = 1) -> N
     write_atomically(file, (json.dumps(content, indent=indent, ensure_ascii=False) + "\n").encode())
 
 
-def write_atomically(file: Path, content: bytes) -> None:
-    """Write so that the file holds either the old or the new content, whatever happens."""
+def write_atomically(file: Path, content: bytes | Iterable[bytes]) -> None:
+    """Write content, or parts of it, so that the file holds either the old or the new one, whatever happens."""
     temporary = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
         with temporary.open("wb") as opened:
-            opened.write(content)
+            opened.writelines([content] if isinstance(content, bytes) else content)
             opened.flush()
             os.fsync(opened.fileno())
         os.replace(temporary, file)

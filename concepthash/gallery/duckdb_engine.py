@@ -13,6 +13,7 @@ import duckdb
 import numpy as np
 
 from ..errors import GalleryError
+from .code_reading import Codes, KeptCodes
 from .database import INDEXED, connect, fetch_columns
 from .fact_file import FactFile
 from .image_facts import IMAGE_COLUMNS, ImageFacts
@@ -38,7 +39,8 @@ class DuckDBEngine(SqlEngine):
     path
         The DuckDB file.
     scratch
-        Folder for facts of its images that are then found quicker, where only single ones are asked for.
+        Folder for its codes, and for facts of its images that are then found quicker, where only single ones are
+        asked for.
 
     Raises
     ------
@@ -78,6 +80,19 @@ class DuckDBEngine(SqlEngine):
             (number,) = cursor.execute(f"SELECT {_HASH.format('$id')}", {"id": image_id}).fetchall()[0]
         alike = self.images(list(file.rows_of(number)))
         return next((one.row for one in alike if one.image_id == image_id), None)
+
+    def codes(self, n_images: int) -> Codes:
+        """Map the codes of all images from files of their own, which are made from the database once."""
+        if self._scratch is None:
+            return super().codes(n_images)
+        has_rows = self.span()[1] > n_images  # asked first, as nobody can write once the file is open
+        kept = KeptCodes(self._scratch, self.path, n_images, self.layout.masks.shape[1], has_rows=has_rows)
+        with suppress(OSError, ValueError):
+            return kept.mapped()
+        with suppress(OSError):  # no room there: memory will do
+            kept.make((words for _, words in self._code_parts()), (part["row"] for part in self.parts('"row"')))
+            return kept.mapped()
+        return super().codes(n_images)
 
     def look_up_only(self, n_images: int) -> None:
         """Take hardly any memory, and one thread, since starting others takes longer than finding an image."""

@@ -10,7 +10,6 @@ import numpy as np
 from ..codes import binarize
 from ..errors import GalleryError
 from .code_index import CodeIndex
-from .code_reading import read_codes
 from .code_shape import CodeShape
 from .facet_index import FacetIndex
 from .facets import Facets
@@ -193,7 +192,7 @@ class LargeGallery(CodeShape):
     @cached_property
     def _index(self) -> tuple[CodeIndex, np.ndarray | None]:
         """The codes, and the rows they belong to where these are not simply 0 to N - 1."""
-        words, rows = read_codes(self.engine, len(self))
+        words, rows = self.engine.codes(len(self))
         return CodeIndex(words, self.n_bits, self.n_concepts), rows
 
 

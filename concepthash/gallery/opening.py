@@ -24,15 +24,15 @@ __all__ = ["check_checkpoint", "open_any_gallery", "open_gallery"]
 _READ_WHOLE = 100_000  # images up to which a gallery is read whole
 
 
-def open_any_gallery(place: str, copies: Path, *, memory: int = 1_000_000_000) -> AnyGallery:
+def open_any_gallery(place: str, cache: Path, *, memory: int = 1_000_000_000) -> AnyGallery:
     """Open a gallery of any size: whole if it is small, else with its codes in memory, or not even these.
 
     Parameters
     ----------
     place
         Folder of the gallery, or ``clickhouse://user:password@host:port/database`` (``clickhouses://`` for TLS).
-    copies
-        Folder for copies of what is asked for often: thumbnails of a gallery on a server, facts of a large one.
+    cache
+        Folder for what is asked for often: ``copies`` of thumbnails of a gallery on a server, ``codes`` of a large one.
     memory
         Bytes that the codes of a large gallery may take in memory.
 
@@ -44,7 +44,8 @@ def open_any_gallery(place: str, copies: Path, *, memory: int = 1_000_000_000) -
     if "://" in place:
         engine = open_clickhouse(place)
         identity = hashlib.sha256(f"{engine.address} {engine.provenance['created']}".encode()).hexdigest()[:16]
-        store = ThumbnailSource(engine.provenance["thumbnail_folder"], copies / identity)  # rows mean others elsewhere
+        copies = cache / "copies" / identity  # rows mean others elsewhere
+        store = ThumbnailSource(engine.provenance["thumbnail_folder"], copies)
         return LargeGallery(engine, Path(engine.address.database), store, memory)
     with _explained(place):
         folder = _existing_folder(Path(place).expanduser().resolve())
@@ -53,7 +54,7 @@ def open_any_gallery(place: str, copies: Path, *, memory: int = 1_000_000_000) -
             counted = database.execute("SELECT count(*) FROM images").fetchone()
     if counted and counted[0] <= _READ_WHOLE:
         return open_gallery(folder)
-    return LargeGallery(DuckDBEngine(folder / DATABASE, copies), folder, ThumbnailSource(str(folder)), memory)
+    return LargeGallery(DuckDBEngine(folder / DATABASE, cache / "codes"), folder, ThumbnailSource(str(folder)), memory)
 
 
 def open_gallery(path: str | Path, *, fingerprint: str | None = None) -> Gallery:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..codes import concept_distances
+from .code_reading import Codes, read_codes
 from .facets import MANY, MOST, Facets, Groups, without_facets
 from .image_facts import IMAGE_COLUMNS, ImageFacts
 from .matches import Matches
@@ -163,6 +164,10 @@ class SqlEngine(ABC):
         found = self.fetch('SELECT "row" FROM images WHERE image_id = {t0:String} LIMIT 1', {"t0": image_id})
         return int(found["row"][0]) if len(found["row"]) else None
 
+    def codes(self, n_images: int) -> Codes:
+        """Read the codes of all images, of so many at most."""
+        return read_codes(self._code_parts(), n_images, self.layout.masks.shape[1])
+
     def look_up_only(self, n_images: int) -> None:  # noqa: B027  # a server has nothing to do
         """Expect no searches any more, only single images, and take little memory."""
 
@@ -171,6 +176,13 @@ class SqlEngine(ABC):
         self._counts.clear()
         self._groups.clear()
         vars(self).pop("facet_columns", None)  # they may have other values now
+
+    def _code_parts(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Rows (n,) and words (n, W) of some images after the other."""
+        words = (f"code{word}" for word in range(self.layout.masks.shape[1]))
+        for part in self.parts(", ".join(['"row"', *words])):
+            rows, *columns = (column.astype(np.int64, copy=False) for column in part.values())
+            yield rows, np.stack(columns, axis=1)
 
     def _run(self, statement: Statement) -> dict[str, np.ndarray]:
         return self.fetch(statement.text, statement.texts)

@@ -49,7 +49,7 @@ class GalleryShelf:
         self._models = models
         self._shown = AnswerCache(size=32)
         self._cache = _writable(settings.cache)
-        self._own = OwnGallery(settings.gallery, self._cache / "copies", settings.gallery_memory_bytes)
+        self._own = OwnGallery(settings.gallery, self._cache, settings.gallery_memory_bytes)
         self._bundled = _open_bundled(settings.galleries, models)
         self._inner = _open_inner(models)
         self.default_model = self._default_model()

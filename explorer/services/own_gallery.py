@@ -19,8 +19,8 @@ class OwnGallery:
     ``place`` is a folder, an address, or empty for none. Raises GalleryError for a folder that cannot be opened.
     """
 
-    def __init__(self, place: str, copies: Path, memory: int) -> None:
-        self._place, self._copies, self._memory = place, copies, memory
+    def __init__(self, place: str, cache: Path, memory: int) -> None:
+        self._place, self._cache, self._memory = place, cache, memory
         self._opened: AnyGallery | None = None
         self._asked, self._lock = -PAUSE, threading.Lock()
         self.trouble = ""  # one sentence while the server is away
@@ -31,7 +31,7 @@ class OwnGallery:
     @property
     def folders(self) -> list[Path]:
         """The folders that copies of thumbnails will lie in, before there are any."""
-        return [self._copies] if self._is_served else []
+        return [self._cache / "copies"] if self._is_served else []
 
     def get(self) -> AnyGallery | None:
         """Return the gallery; None where there is none, or not now."""
@@ -61,7 +61,7 @@ class OwnGallery:
 
     def _try(self) -> None:
         try:
-            self._opened = open_any_gallery(self._place, self._copies, memory=self._memory)
+            self._opened = open_any_gallery(self._place, self._cache, memory=self._memory)
             self.trouble = ""
         except GalleryError as error:
             self.trouble = str(error)

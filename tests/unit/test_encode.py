@@ -376,7 +376,7 @@ def test_a_gallery_on_a_server_is_the_one_in_a_folder(
         assert encode.main([*command, "--quiet", "--json"]) == 0
         summary = json.loads(capsys.readouterr().out)
         assert (summary["n_encoded"], summary["n_skipped"]) == (10, 1)
-        gallery = open_any_gallery(url, tmp_path / "copies")
+        gallery = open_any_gallery(url, tmp_path)
         rows = np.arange(10)
         assert [one.image_id for one in gallery.images(rows)] == list(whole.image_ids)
         np.testing.assert_array_equal(gallery.code_logits_of(rows), whole.code_logits)

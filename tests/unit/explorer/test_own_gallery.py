@@ -80,7 +80,7 @@ def test_copies_of_thumbnails_have_a_place_before_the_server_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Server(monkeypatch)
-    assert OwnGallery("clickhouse://host/birds", tmp_path, 1000).folders == [tmp_path]
+    assert OwnGallery("clickhouse://host/birds", tmp_path, 1000).folders == [tmp_path / "copies"]
 
 
 def test_a_folder_that_is_no_gallery_is_an_error_at_once(tmp_path: Path) -> None:

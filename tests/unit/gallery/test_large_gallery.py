@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -31,13 +32,16 @@ N = 60
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A gallery of 60 images, of which 5 were taken away again."""
-    out = tmp_path / "gallery"
+    return small_gallery(tmp_path / "gallery", (0, 11, 12, 40, 59))
+
+
+def small_gallery(out: Path, gone: tuple[int, ...]) -> Path:
     with GalleryWriter(out, PROVENANCE) as writer:
         unknown = {"class_name": None, "label": -1, "family": None}
         images = [image(i, split=("train", "test", None)[i % 3], **(unknown if i % 7 == 3 else {})) for i in range(N)]
         writer.append(images, np.round(logits(N)), centers(N))
         writer.finish()
-    edit(out, 'DELETE FROM images WHERE "row" IN (0, 11, 12, 40, 59)')
+    edit(out, f'DELETE FROM images WHERE "row" IN ({", ".join(map(str, (-1, *gone)))})')
     return out
 
 
@@ -47,7 +51,7 @@ def large(
 ) -> LargeGallery:
     monkeypatch.setattr(opening, "_READ_WHOLE", 10)
     memory = 1_000_000 if request.param == "codes in memory" else 100
-    gallery = open_any_gallery(str(folder), tmp_path / "copies", memory=memory)
+    gallery = open_any_gallery(str(folder), tmp_path / "cache", memory=memory)
     assert isinstance(gallery, LargeGallery)
     assert gallery.has_codes == (memory > 100)
     return gallery
@@ -145,10 +149,10 @@ def test_images_are_found_whether_or_not_there_is_room_to_copy_their_facts(
     room: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(opening, "_READ_WHOLE", 10)
-    copies = tmp_path / "copies"
+    cache = tmp_path / "cache"
     if room == "no room":
-        copies.write_text("no folder")
-    large, whole = open_any_gallery(str(folder), copies), open_gallery(folder)
+        cache.write_text("no folder")
+    large, whole = open_any_gallery(str(folder), cache), open_gallery(folder)
     assert isinstance(large, LargeGallery)
     assert [one.image_id for one in large.images(whole.rows)] == list(whole.image_ids)
     assert [one.row for one in large.images(np.array([12, 58, 60, 1]))] == [58, 1]  # the others are not there
@@ -156,7 +160,63 @@ def test_images_are_found_whether_or_not_there_is_room_to_copy_their_facts(
     np.testing.assert_array_equal(large.code_logits_of(np.array([58, 1])), whole.code_logits[[-1, 0]])
     assert isinstance(large.engine, DuckDBEngine)
     assert (large.engine._kept_facts() is None) == (room == "no room")
-    assert room == "no room" or not list(copies.iterdir())  # nothing is left behind, whatever happens
+    assert room == "no room" or not list((cache / "codes").iterdir())  # nothing is left behind, whatever happens
+
+
+CODES = '"row", code0'
+
+
+def codes_of(folder: Path, cache: Path, reads: list[str]) -> LargeGallery:
+    """Open a gallery and ask it for all its codes; note how often the database is read for them."""
+    gallery = open_any_gallery(str(folder), cache)
+    assert isinstance(gallery, LargeGallery)
+    parts = gallery.engine.parts
+    with patch.object(gallery.engine, "parts", lambda columns: reads.append(columns) or parts(columns)):
+        gallery.codes_of(np.array([1]))
+    assert isinstance(gallery.engine, DuckDBEngine)
+    gallery.engine.close()  # two in one process would share the little memory that each leaves to DuckDB
+    return gallery
+
+
+def is_mapped(gallery: LargeGallery) -> bool:
+    words = gallery._index[0]._words
+    return isinstance(words.base, np.memmap) or isinstance(getattr(words.base, "base", None), np.memmap)
+
+
+@pytest.mark.parametrize("gone", [(), (0, 11, 12, 40, 59)], ids=["all rows", "some rows"])
+def test_codes_are_mapped_from_a_file_that_is_made_once(
+    gone: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "_READ_WHOLE", 10)
+    folder, cache, reads = small_gallery(tmp_path / "gallery", gone), tmp_path / "cache", list[str]()
+    first, second = codes_of(folder, cache, reads), codes_of(folder, cache, reads)
+    assert reads.count(CODES) == 1 and is_mapped(first) and is_mapped(second)
+    whole = open_gallery(folder)
+    for gallery in (first, second):
+        np.testing.assert_array_equal(gallery.codes_of(whole.rows), whole.code_logits > 0)
+    assert len(list((cache / "codes").iterdir())) == 1 + bool(gone)
+    edit(folder, 'DELETE FROM images WHERE "row" = 7')
+    third = codes_of(folder, cache, reads)
+    assert reads.count(CODES) == 2 and len(third) == len(whole) - 1
+    assert len(list((cache / "codes").iterdir())) == 2  # those of the earlier state are gone
+    assert third.search(Query((False,) * 12, (ConceptRule(),) * 3)).n_matching == len(whole) - 1
+
+
+def test_codes_are_read_again_where_their_file_was_cut_and_kept_in_memory_where_there_is_no_room(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "_READ_WHOLE", 10)
+    cache, reads = tmp_path / "cache", list[str]()
+    expected = codes_of(folder, cache, reads).codes_of(np.arange(13, 40))
+    (words,) = (cache / "codes").glob("*.words")
+    words.write_bytes(words.read_bytes()[:-8])
+    again = codes_of(folder, cache, reads)
+    assert reads.count(CODES) == 2 and is_mapped(again)
+    np.testing.assert_array_equal(again.codes_of(np.arange(13, 40)), expected)
+    (tmp_path / "file").touch()
+    held = codes_of(folder, tmp_path / "file", reads)
+    assert reads.count(CODES) == 3 and not is_mapped(held)
+    np.testing.assert_array_equal(held.codes_of(np.arange(13, 40)), expected)
 
 
 def test_a_file_of_facts_gives_those_that_are_there_in_the_order_asked_for(tmp_path: Path) -> None:
@@ -221,7 +281,7 @@ def test_one_on_a_server_shows_copies_of_its_thumbnails(tmp_path: Path) -> None:
         with ClickHouseWriter(url, PROVENANCE, thumbnails=str(tmp_path / "pictures")) as writer:
             writer.append([image(i) for i in range(N)], logits(N), centers(N))
             writer.finish()
-        gallery = open_any_gallery(url, tmp_path / "copies")
+        gallery = open_any_gallery(url, tmp_path)
         found = gallery.search(Query((True,) * 12, (ConceptRule(),) * 3, k=3))
         shown = gallery.images(found.rows)
         assert [Path(one.thumbnail).read_bytes() for one in shown] == [b"webp %d" % one.row for one in shown]

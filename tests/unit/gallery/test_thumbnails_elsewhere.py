@@ -157,7 +157,7 @@ def test_a_gallery_whose_pictures_are_away_answers_without_them(tmp_path: Path, 
             store.start()
             writer.append([image(i) for i in range(5, 9)], logits(4), centers(4))
             writer.finish()
-        gallery = open_any_gallery(url, tmp_path / "copies")
+        gallery = open_any_gallery(url, tmp_path)
         store.stop()
         found = gallery.images(np.arange(9))
         assert [one.image_id for one in found] == [f"a/{i}.png" for i in range(9)]
