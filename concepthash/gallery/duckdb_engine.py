@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import GalleryError
 from .code_reading import Codes, KeptCodes
 from .database import INDEXED, connect, fetch_columns
+from .facets import Groups
 from .fact_file import FactFile
 from .image_facts import IMAGE_COLUMNS, ImageFacts
 from .metadata import Kind
@@ -93,6 +94,18 @@ class DuckDBEngine(SqlEngine):
             kept.make((words for _, words in self._code_parts()), (part["row"] for part in self.parts('"row"')))
             return kept.mapped()
         return super().codes(n_images)
+
+    def grouped(self) -> tuple[Groups, np.ndarray]:
+        """Return the same from hashes of the combinations: numbers are read in a fraction of the time of texts."""
+        names = self._facet_names
+        *values, hashes = self.fetch(f"SELECT {names}, hash({names}) AS h FROM images GROUP BY ALL").values()  # noqa: S608
+        order = np.argsort(hashes)
+        ascending, places = hashes[order], order.astype(np.min_scalar_type(len(hashes)))
+        if (ascending[1:] == ascending[:-1]).any():  # two combinations have one hash: the texts themselves, then
+            return super().grouped()
+        ids = [places[np.searchsorted(ascending, part["h"])] for part in self.parts(f"hash({names}) AS h")]
+        groups = Groups(self.facet_columns, tuple(zip(*(column.tolist() for column in values), strict=True)))
+        return groups, np.concatenate([np.empty(0, dtype=np.uint8), *ids])
 
     def look_up_only(self, n_images: int) -> None:
         """Take hardly any memory, and one thread, since starting others takes longer than finding an image."""

@@ -1,13 +1,12 @@
 """Facets in memory: which combination of values each image has, counted among the images that satisfy the rules."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from .code_index import BLOCK_ROWS, CodeIndex
 from .facets import Facets, Groups, without_facets
-from .metadata import Value
 from .query import Query
 from .recent import Recent
 from .selection import Selection
@@ -24,22 +23,14 @@ class FacetIndex:
     ----------
     codes
         Their codes.
-    columns
-        Class, family and other columns with few values.
-    parts
-        For some images after the other, the values of each column, None where there is none.
+    groups
+        The combinations.
+    ids
+        (N,) unsigned, which of them each image has.
     """
 
-    def __init__(self, codes: CodeIndex, columns: tuple[str, ...], parts: Iterable[Sequence[Sequence[Value]]]) -> None:
-        places: dict[tuple[Value, ...], int] = {}
-        ids = [
-            np.array([places.setdefault(values, len(places)) for values in zip(*part, strict=True)]).astype(
-                np.min_scalar_type(len(places))
-            )
-            for part in parts
-        ]
-        self._codes, self.groups = codes, Groups(columns, tuple(places))
-        self._ids = np.concatenate([np.empty(0, dtype=np.uint8), *ids])  # (N,)
+    def __init__(self, codes: CodeIndex, groups: Groups, ids: np.ndarray) -> None:
+        self._codes, self.groups, self._ids = codes, groups, ids
         self._counts: Recent[Query, np.ndarray] = Recent(_REMEMBERED)
 
     def facets(self, query: Query, kept_of: Callable[[Selection], np.ndarray | None]) -> Facets:

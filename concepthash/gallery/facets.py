@@ -10,7 +10,7 @@ import numpy as np
 from .metadata import Value
 from .selection import Selection
 
-__all__ = ["MANY", "MOST", "Facets", "Groups", "few_values", "without_facets"]
+__all__ = ["MANY", "MOST", "Facets", "Groups", "few_values", "grouped", "without_facets"]
 
 MANY = 24  # different values up to which a column beside class and family is counted by value
 MOST = 3  # so many such columns at most, the first ones
@@ -79,6 +79,31 @@ class Groups:
         names, ids = self._tables[column]
         totals = np.bincount(ids, weights=n_images, minlength=len(names) + 1).astype(np.int64).tolist()
         return {name: n for name, n in zip(names, totals, strict=False) if n}
+
+
+def grouped(columns: tuple[str, ...], parts: Iterable[Sequence[Sequence[Value]]]) -> tuple[Groups, np.ndarray]:
+    """Find the combinations of values that images have.
+
+    Parameters
+    ----------
+    columns
+        Class, family and other columns with few values.
+    parts
+        For some images after the other, the values of each column, None where there is none.
+
+    Returns
+    -------
+    tuple
+        The combinations, and (N,) unsigned which of them each image has.
+    """
+    places: dict[tuple[Value, ...], int] = {}
+    ids = [
+        np.array([places.setdefault(values, len(places)) for values in zip(*part, strict=True)]).astype(
+            np.min_scalar_type(len(places))
+        )
+        for part in parts
+    ]
+    return Groups(columns, tuple(places)), np.concatenate([np.empty(0, dtype=np.uint8), *ids])
 
 
 def without_facets(selection: Selection, columns: Iterable[str]) -> Selection:

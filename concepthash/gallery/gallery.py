@@ -12,7 +12,7 @@ from ..errors import QueryError
 from .code_index import CodeIndex
 from .code_shape import CodeShape
 from .facet_index import FacetIndex
-from .facets import Facets, few_values
+from .facets import Facets, few_values, grouped
 from .matches import Matches
 from .query import Query
 from .rows import Skipped
@@ -165,7 +165,7 @@ class Gallery(CodeShape):
         ids = ((self.class_names, self.labels), (self.family_names, self.family_ids))
         names = [[(*table, None)[i] for i in column.tolist()] for table, column in ids]  # -1 picks the last
         others = [self.columns[column].tolist() for column in self.facet_values]
-        return FacetIndex(self._index, ("class", "family", *self.facet_values), [[*names, *others]])
+        return FacetIndex(self._index, *grouped(("class", "family", *self.facet_values), [[*names, *others]]))
 
     @cached_property
     def _index(self) -> CodeIndex:

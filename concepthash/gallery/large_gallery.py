@@ -187,7 +187,7 @@ class LargeGallery(CodeShape):
     @cached_property
     def _facet_index(self) -> FacetIndex:
         codes, _ = self._index
-        return FacetIndex(codes, self.engine.facet_columns, self.engine.facet_values())
+        return FacetIndex(codes, *self.engine.grouped())
 
     @cached_property
     def _index(self) -> tuple[CodeIndex, np.ndarray | None]:

@@ -11,10 +11,9 @@ import numpy as np
 
 from ..codes import concept_distances
 from .code_reading import Codes, read_codes
-from .facets import MANY, MOST, Facets, Groups, without_facets
+from .facets import MANY, MOST, Facets, Groups, grouped, without_facets
 from .image_facts import IMAGE_COLUMNS, ImageFacts
 from .matches import Matches
-from .metadata import Value
 from .query import Query
 from .recent import Recent
 from .sql import (
@@ -125,6 +124,10 @@ class SqlEngine(ABC):
         few = [name for name, n in zip(others, counts, strict=True) if 1 < n <= MANY]
         return ("class", "family", *few[:MOST])
 
+    @property
+    def _facet_names(self) -> str:
+        return ", ".join(quoted(column, self.layout.columns) for column in self.facet_columns)
+
     def parts(self, columns: str) -> Iterator[dict[str, np.ndarray]]:
         """Give columns, written as SQL by the program, of some images after the other, in order of rows."""
         start, end = self.span()
@@ -142,11 +145,16 @@ class SqlEngine(ABC):
         found = self.fetch(f'SELECT {lowest}, coalesce(max("row") + 1, 0) AS n FROM images WHERE "row" >= {int(start)}')  # noqa: S608
         return int(found["lowest"][0]), int(found["n"][0])
 
-    def facet_values(self) -> Iterator[list[list[Value]]]:
-        """For some images after the other, in order of rows, the values of each of the columns that are counted."""
-        names = ", ".join(quoted(column, self.layout.columns) for column in self.facet_columns)
-        for part in self.parts(names):
-            yield [column.tolist() for column in part.values()]
+    def grouped(self) -> tuple[Groups, np.ndarray]:
+        """Return the combinations of values in the columns that are counted, and which of them each image has.
+
+        Returns
+        -------
+        tuple
+            The combinations, and (N,) unsigned their places, in order of rows.
+        """
+        parts = ([column.tolist() for column in part.values()] for part in self.parts(self._facet_names))
+        return grouped(self.facet_columns, parts)
 
     def images(self, rows: Sequence[int] | np.ndarray) -> list[ImageFacts]:
         """Facts of images, in the order of ``rows``; rows that the gallery lacks are left out."""

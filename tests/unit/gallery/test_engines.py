@@ -160,7 +160,7 @@ def in_memory(gallery: StoredGallery, query: Query) -> Matches:
 
 def facets_in_memory(gallery: StoredGallery, engine: DuckDBEngine, query: Query) -> Facets:
     """Count positions in memory, by the values that an engine reads."""
-    index = FacetIndex(index_of(gallery), engine.facet_columns, engine.facet_values())
+    index = FacetIndex(index_of(gallery), *engine.grouped())
     asked = placed(gallery, query)
     counts = [index.facets(asked, lambda part: selected(gallery, replace(query, selection=part))) for _ in range(2)]
     assert counts[0] == counts[1]  # the second one is remembered

@@ -1,6 +1,7 @@
 """A large gallery answers as one that is read whole does, with its codes in memory or left to its database."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from unittest.mock import patch
 
@@ -161,6 +162,32 @@ def test_images_are_found_whether_or_not_there_is_room_to_copy_their_facts(
     assert isinstance(large.engine, DuckDBEngine)
     assert (large.engine._kept_facts() is None) == (room == "no room")
     assert room == "no room" or not list((cache / "codes").iterdir())  # nothing is left behind, whatever happens
+
+
+def test_values_that_are_counted_are_read_as_hashes_unless_two_are_alike(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = DuckDBEngine(folder / "gallery.duckdb")
+
+    def values() -> list[tuple[object, ...]]:
+        groups, ids = engine.grouped()
+        assert len(set(groups.values)) == len(groups.values) and ids.dtype == np.uint8
+        return [groups.values[place] for place in ids]
+
+    whole = open_gallery(folder)
+    expected = [(one.class_name or None, one.family or None) for one in whole.images(np.arange(len(whole)))]
+    assert [found[:2] for found in values()] == expected
+    read, fetch = list[str](), engine.fetch
+
+    def colliding(text: str, texts: Mapping[str, str] | None = None) -> dict[str, np.ndarray]:
+        read.append(text)
+        found = fetch(text, texts)
+        return {name: column * 0 if name == "h" else column for name, column in found.items()}
+
+    known = values()
+    monkeypatch.setattr(engine, "fetch", colliding)
+    assert values() == known
+    assert "hash" in read[0] and not any("hash" in text for text in read[1:])
 
 
 CODES = '"row", code0'
