@@ -10,7 +10,7 @@ import numpy as np
 
 from .query import Query
 
-__all__ = ["Criteria", "Mask", "bits_set", "mask_of"]
+__all__ = ["Criteria", "Mask", "bits_at", "bits_set", "mask_of"]
 
 _DIGITS = bytes.maketrans(b"\0\1", b"01")
 _WORD = 2**64 - 1
@@ -23,8 +23,8 @@ class Criteria:
 
     Attributes
     ----------
-    number
-        The query's code, its first bit the least significant.
+    number, size
+        The query's code, its first bit the least significant, and K/M, the bits of a sub-code.
     masks
         (M, W) uint64, the bits of each concept.
     parts
@@ -36,6 +36,7 @@ class Criteria:
     """
 
     number: int
+    size: int
     masks: np.ndarray
     parts: tuple[Mask, ...]
     checks: tuple[tuple[int, range], ...]
@@ -50,13 +51,27 @@ class Criteria:
         weights = [1.0 if query.rank == "hamming" else 0.0] * len(query.rules)
         if query.rank == "weighted":
             weights = [float(rule.weight) for rule in query.rules]
-        return cls(int(digits, 2), masks, parts, tuple(checks), tuple(weights))
+        return cls(int(digits, 2), size, masks, parts, tuple(checks), tuple(weights))
 
     @cached_property
     def code(self) -> np.ndarray:
         """(W,) uint64, the query's code, packed."""
         words = range(self.masks.shape[1])
         return np.array([self.number >> 64 * word & _WORD for word in words], dtype=np.uint64)
+
+    def spans_of(self, concept: int) -> list[tuple[int, int]]:
+        """First bits and widths of the numbers, of 64 bits at most, that a concept's sub-code is cut into."""
+        end = (concept + 1) * self.size
+        return [(first, min(64, end - first)) for first in range(concept * self.size, end, 64)]
+
+    def numbers_of(self, concept: int) -> list[int]:
+        """The query's sub-code as these numbers."""
+        return [self.number >> first & (1 << width) - 1 for first, width in self.spans_of(concept)]
+
+    def bytes_of(self, concept: int) -> np.ndarray:
+        """(B, 1) uint8, the query's sub-code, its first bits first."""
+        subcode = self.number >> concept * self.size & (1 << self.size) - 1
+        return np.frombuffer(subcode.to_bytes(-(-self.size // 8), "little"), dtype=np.uint8)[:, None]
 
     @property
     def is_ranked(self) -> bool:
@@ -114,6 +129,15 @@ class Criteria:
 def mask_of(ones: np.ndarray) -> Mask:
     """Leave out the words (W,) of a mask that have no bits."""
     return tuple((int(word), ones[word]) for word in np.flatnonzero(ones))
+
+
+def bits_at(words: np.ndarray, start: int, width: int) -> np.ndarray:
+    """(N,) uint64, the bits of codes (N, W) uint64 from ``start`` on, at most 64, the first the least significant."""
+    word, shift = divmod(start, 64)
+    bits = words[:, word] >> np.uint64(shift)
+    if shift + width > 64:
+        bits |= words[:, word + 1] << np.uint64(64 - shift)
+    return bits & np.uint64(2**width - 1)
 
 
 def bits_set(words: np.ndarray) -> np.ndarray:

@@ -4,18 +4,16 @@ from functools import reduce
 
 import numpy as np
 
-from .criteria import Criteria, bits_set
+from .criteria import Criteria, bits_at, bits_set
 
 __all__ = ["FewCodes"]
 
 _SORTED = 1 << 10  # scores that are sorted sooner than those to be sorted are found
 _TOP = 1 << 15  # no estimate is greater than twice this, and all fit 16 bits
 
-_Column = tuple[np.ndarray, int, int]  # bits of a word as (N,) numbers, the place of the first, and as many ones
-
 
 class FewCodes:
-    """N packed codes, and columns of their sub-codes: numbers of few bytes, which are compared soonest.
+    """N packed codes, and the bytes of their sub-codes one after another: numpy counts the bits of bytes soonest.
 
     Parameters
     ----------
@@ -25,7 +23,8 @@ class FewCodes:
 
     def __init__(self, words: np.ndarray) -> None:
         self._words = words
-        self._columns: dict[int, list[_Column]] = {}  # of concepts
+        self._numbers: dict[int, list[np.ndarray]] = {}  # of concepts
+        self._bytes: dict[int, np.ndarray] = {}
 
     def first(self, criteria: Criteria, size: int) -> tuple[int, np.ndarray]:
         """Find the first ``size`` codes that satisfy some criteria, in the order of score and position.
@@ -48,28 +47,39 @@ class FewCodes:
         order = criteria.scores((words ^ criteria.code).T).argsort(kind="stable")[:size]  # equal scores stay in order
         return n, order if places is None else places.take(order)
 
-    def _pairs(self, criteria: Criteria, concept: int) -> list[tuple[np.ndarray, int]]:
-        """(N,) numbers that a concept's bits are in each word where they lie, and the same number of the query."""
-        columns = self._columns.get(concept)
-        if columns is None:
-            columns = self._columns[concept] = [_column(self._words, *part) for part in criteria.parts[concept]]
-        return [(numbers, criteria.number >> start & ones) for numbers, start, ones in columns]
-
     def _holds(self, criteria: Criteria, concept: int, allowed: range) -> np.ndarray:
         """(N,) bool: as many bits of a concept differ as is allowed."""
         if allowed.stop == 1:
-            return reduce(np.logical_and, [column == code for column, code in self._pairs(criteria, concept)])
+            pairs = zip(self._numbers_of(criteria, concept), criteria.numbers_of(concept), strict=True)
+            return reduce(np.logical_and, [numbers == number for numbers, number in pairs])
         distance = self._distance(criteria, concept, None)
         holds = distance < allowed.stop
         return holds & (distance >= allowed.start) if allowed.start else holds
 
     def _distance(self, criteria: Criteria, concept: int, places: np.ndarray | None) -> np.ndarray:
         """(n,) unsigned, how many bits of a concept differ at some places, None for all."""
-        counts = [
-            np.bitwise_count((column if places is None else column.take(places)) ^ code)
-            for column, code in self._pairs(criteria, concept)
-        ]
-        return counts[0] if len(counts) == 1 else np.sum(counts, axis=0)
+        codes = self._bytes_of(criteria, concept)
+        counts = np.bitwise_count(
+            (codes if places is None else codes.take(places, axis=1)) ^ criteria.bytes_of(concept)
+        )
+        return counts[0] if len(counts) == 1 else np.add.reduce(counts, dtype=np.min_scalar_type(criteria.size))
+
+    def _numbers_of(self, criteria: Criteria, concept: int) -> list[np.ndarray]:
+        """(N,) unsigned each, a concept's sub-codes in numbers of 64 bits at most, the first bits first."""
+        found = self._numbers.get(concept)
+        if found is None:
+            kind = np.min_scalar_type(2 ** min(64, criteria.size) - 1).newbyteorder("<")
+            found = [bits_at(self._words, *span).astype(kind) for span in criteria.spans_of(concept)]
+            self._numbers[concept] = found
+        return found
+
+    def _bytes_of(self, criteria: Criteria, concept: int) -> np.ndarray:
+        """(B, N) uint8, the same bits in bytes."""
+        found = self._bytes.get(concept)
+        if found is None:
+            packed = np.stack(self._numbers_of(criteria, concept), axis=1).view(np.uint8)
+            found = self._bytes[concept] = np.ascontiguousarray(packed[:, : -(-criteria.size // 8)].T)
+        return found
 
     def _near_plain(self, criteria: Criteria, places: np.ndarray | None, size: int) -> np.ndarray:
         """(c,) ascending, which of more places (n,) are among the best, or as good as those."""
@@ -85,12 +95,3 @@ class FewCodes:
         estimates = reduce(np.add, weighed)
         limit = int(np.partition(estimates, size - 1)[size - 1])
         return (estimates <= limit + n_bits).nonzero()[0]
-
-
-def _column(words: np.ndarray, word: int, mask: np.uint64) -> _Column:
-    """Read the bits that a mask has in one of the words (N, W) as numbers, and where they lie in a code."""
-    ones = int(mask)
-    shift = (ones & -ones).bit_length() - 1
-    ones >>= shift
-    kind = next(f"u{size}" for size in (1, 4, 8) if ones < 1 << 8 * size)  # numpy counts bits of 16 slowly
-    return ((words[:, word] & mask) >> np.uint64(shift)).astype(kind), 64 * word + shift, ones

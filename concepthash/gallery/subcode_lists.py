@@ -5,7 +5,7 @@ from threading import Lock
 
 import numpy as np
 
-from .criteria import Criteria
+from .criteria import Criteria, bits_at
 from .postings import Postings
 
 __all__ = ["SubcodeLists"]
@@ -45,7 +45,7 @@ class SubcodeLists:
             Their (n,) int64 positions, ascending, or None where scanning all codes is quicker, and the criteria that
             are left to check there.
         """
-        size = int(np.bitwise_count(criteria.masks[0]).sum())
+        size = criteria.size
         width = min(size, _WIDTHS[-1])
         cost, chosen = float(len(self._words)), None
         for check in criteria.checks if width in _WIDTHS else ():
@@ -75,11 +75,7 @@ class _Bits:
         return len(self.words)
 
     def __getitem__(self, rows: slice) -> np.ndarray:
-        word, shift = divmod(self.start, 64)
-        bits = self.words[rows, word] >> np.uint64(shift)
-        if shift + self.width > 64:
-            bits |= self.words[rows, word + 1] << np.uint64(64 - shift)
-        return (bits & np.uint64(2**self.width - 1)).astype(np.int64)
+        return bits_at(self.words[rows], self.start, self.width).astype(np.int64)
 
 
 def _ball(center: int, width: int, stop: int) -> np.ndarray:
