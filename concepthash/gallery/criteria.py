@@ -84,6 +84,11 @@ class Criteria:
         return self.weights.count(1) == len(self.weights)
 
     @cached_property
+    def is_finite(self) -> bool:
+        """Whether no score can be infinite."""
+        return isfinite(sum(self.weights) * self.size)
+
+    @cached_property
     def bounds(self) -> tuple[tuple[float, Mask], ...]:
         """Weights w with masks: no score is below w times the distance inside the mask."""
         levels = sorted({weight for weight in self.weights if weight > 0})
@@ -112,8 +117,7 @@ class Criteria:
         """(n,) float64 of (M, n) distances, summed concept by concept, so that every engine rounds alike."""
         if self.is_plain:
             return np.add.reduce(distances, dtype=np.float64)
-        is_finite = isfinite(sum(self.weights) * 64 * self.masks.shape[1])
-        with nullcontext() if is_finite else np.errstate(over="ignore"):  # a score may be infinite, as everywhere
+        with nullcontext() if self.is_finite else np.errstate(over="ignore"):  # a score may be infinite, as everywhere
             return reduce(np.add, np.array(self.weights)[:, None] * distances)
 
     def scores(self, differing: np.ndarray) -> np.ndarray:

@@ -40,7 +40,7 @@ class FewCodes:
         n = len(self._words if places is None else places)
         if not (size and criteria.is_ranked):
             return n, np.arange(min(n, size)) if places is None else places[:size]
-        if n > max(size, _SORTED):
+        if n > max(size, _SORTED) and criteria.is_finite:
             near = (self._near_plain if criteria.is_plain else self._near_weighted)(criteria, places, size)
             places = near if places is None else places.take(near)
         words = self._words if places is None else self._words.take(places, axis=0)

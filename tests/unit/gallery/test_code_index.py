@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from concepthash.codes import pack_words
 from concepthash.errors import QueryError
-from concepthash.gallery import ConceptRule, Query, code_index, subcode_lists
+from concepthash.gallery import ConceptRule, Query, code_index, few_codes, subcode_lists
 from concepthash.gallery.code_index import BLOCK_ROWS, CodeIndex
 from concepthash.gallery.few_codes import FewCodes
 from concepthash.gallery.matches import Matches
@@ -99,17 +99,19 @@ def cases(draw: st.DrawFn) -> tuple[np.ndarray, Query, np.ndarray | None]:
 @pytest.mark.parametrize("distinct_bits", [0, 20], ids=["codes", "distinct codes"])
 @pytest.mark.parametrize("list_cost", [1e9, -1e9], ids=["scan", "lists"])
 @settings(deadline=None, max_examples=250)
-@given(case=cases(), block_rows=st.sampled_from([1, 3, 8, 1000]))
+@given(case=cases(), block_rows=st.sampled_from([1, 3, 8, 1000]), n_sorted=st.sampled_from([0, 1000]))
 def test_search_equals_a_naive_loop_over_bits(
     distinct_bits: int,
     list_cost: float,
     case: tuple[np.ndarray, Query, np.ndarray | None],
     block_rows: int,
+    n_sorted: int,
 ) -> None:
     code, query, kept = case
     index = CodeIndex(pack_words(code), code.shape[1], len(query.rules), block_rows)
     distinct = patch.object(code_index, "_DISTINCT_BITS", distinct_bits)
-    with distinct, patch.object(subcode_lists, "_LIST_COST", list_cost):
+    costs = patch.object(subcode_lists, "_LIST_COST", list_cost), patch.object(few_codes, "_SORTED", n_sorted)
+    with distinct, costs[0], costs[1]:
         assert_same(index.search(query, kept), naive_search(code, query, kept), query)
         agreeing = np.arange(len(code))[index.agreeing(query, kept)]
         anywhere = naive_search(code, replace(query, exclude_row=None), kept)[0]
@@ -177,8 +179,11 @@ def test_codes_ranked_at_once_are_ranked_as_in_blocks(agree: str, rank: str) -> 
         assert np.array_equal(value, getattr(in_blocks, name)), name
 
 
-@pytest.mark.parametrize("weights", [(1e300, 1.0), (1e-300, 1e-310), (1.0, 1e-40), (0.1, 0.1 + 1e-9), (0.0, 1e-3)])
-def test_weights_that_float32_cannot_hold_or_tell_apart_rank_exactly(weights: tuple[float, float]) -> None:
+@pytest.mark.parametrize(
+    "weights",
+    [(1e300, 1.0), (1e-300, 1e-310), (1.0, 1e-40), (0.1, 0.1 + 1e-9), (0.0, 1e-3), (1.7e308, 1e308), (5e-324, 5e-324)],
+)
+def test_weights_that_estimates_cannot_hold_or_tell_apart_rank_exactly(weights: tuple[float, float]) -> None:
     code, _ = random_index(3_000, n_bits=16)
     index = CodeIndex(pack_words(code), 16, 2)
     rules = tuple(ConceptRule(weight=weight) for weight in weights)
