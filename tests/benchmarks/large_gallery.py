@@ -4,13 +4,16 @@ The gallery shows the pictures of a real one again and again, with noise on thei
 as the tab asks for it (``page_ms``: query image, search, counts, facts of its images) and the search alone
 (``search_ms``) take turns; ``page_over_search`` is the ratio of the 95th percentiles. ``memory_over_codes``: the memory
 of ``python app.py`` with this gallery less that with the real one, after the same pages, over the bytes of the codes;
-medians of several starts of each, in turns, since one start differs from the next by more than the codes.
+medians of several starts of each, in turns, since one start differs from the next by as much as the codes. Memory is
+what the processes hold of data, codes that are mapped among them; pages of programs and libraries (``program_mb``), of
+which the large gallery's statements touch more, are apart.
 """
 
 import argparse
 import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -103,8 +106,8 @@ def page_times(gallery: Path, cache: Path, rounds: int) -> dict[str, Any]:
     }
 
 
-def app_megabytes(gallery: Path, cache: Path, n_pages: int) -> float:
-    """Memory of ``python app.py`` after some pages of Match, in 10⁶ bytes."""
+def app_megabytes(gallery: Path, cache: Path, n_pages: int) -> tuple[float, float]:
+    """Memory of ``python app.py`` after some pages of Match, in 10⁶ bytes: data, and pages of programs."""
     port = free_port()
     command = [
         sys.executable,
@@ -134,10 +137,21 @@ def app_megabytes(gallery: Path, cache: Path, n_pages: int) -> float:
                         "before => document.querySelector('.ch-results')?.innerHTML !== before", arg=before
                     )
                 browser.close()
-            status = Path(f"/proc/{process.pid}/status").read_text()
-            return int(status.partition("VmRSS:")[2].split()[0]) * 1024 / 1e6
+            return resident(Path(f"/proc/{process.pid}/smaps").read_text())
         finally:
             process.terminate()
+
+
+def resident(maps: str) -> tuple[float, float]:
+    """10⁶ bytes that are in memory, by Linux's account of a process: data, and pages of programs."""
+    sums, is_program = [0, 0], False
+    for line in maps.splitlines():
+        fields = line.split()
+        if not fields[0].endswith(":"):  # a map begins
+            is_program = bool(re.search(r"\.so\b|/python[0-9.]*$", fields[-1]))
+        elif fields[0] == "Rss:":
+            sums[is_program] += int(fields[1])
+    return sums[0] * 1024 / 1e6, sums[1] * 1024 / 1e6
 
 
 def main() -> None:
@@ -157,14 +171,16 @@ def main() -> None:
         figures: dict[str, Any] = {"n": options.n, "build_s": round(time.perf_counter() - started, 1)}
         figures |= page_times(large, cache, options.rounds)
         if not options.no_memory:
-            starts: dict[str, list[float]] = {"real": [], "large": []}
+            starts: dict[str, list[tuple[float, float]]] = {"real": [], "large": []}
             for _ in range(options.starts):
                 for name, path in (("real", options.gallery), ("large", large)):
                     starts[name].append(app_megabytes(path, cache, options.pages))
-            megabytes = {name: float(np.median(values)) for name, values in starts.items()}
+            data, programs = ({name: float(np.median(np.array(starts[name])[:, i])) for name in starts} for i in (0, 1))
             codes = options.n * 8 / 1e6
-            figures["memory_mb"] = {name: round(value, 1) for name, value in megabytes.items()} | {"codes": codes}
-            figures["memory_over_codes"] = round((megabytes["large"] - megabytes["real"]) / codes, 2)
+            figures["memory_mb"] = {name: round(value, 1) for name, value in data.items()} | {"codes": codes}
+            figures["program_mb"] = {name: round(value, 1) for name, value in programs.items()}
+            figures["memory_over_codes"] = round((data["large"] - data["real"]) / codes, 2)
+            figures["starts_mb"] = {name: [round(value, 1) for value, _ in values] for name, values in starts.items()}
     print(json.dumps(figures))
 
 
