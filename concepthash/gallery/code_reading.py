@@ -74,7 +74,7 @@ class KeptCodes:
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         for earlier in self._folder.glob(f"*{self._place}-*"):
-            earlier.unlink()
+            earlier.unlink(missing_ok=True)
         if self._rows:
             write_atomically(self._rows, (part.tobytes() for part in rows))
         write_atomically(self._words, (part.tobytes() for part in words))
