@@ -59,19 +59,16 @@ class Criteria:
         words = range(self.masks.shape[1])
         return np.array([self.number >> 64 * word & _WORD for word in words], dtype=np.uint64)
 
-    def spans_of(self, concept: int) -> list[tuple[int, int]]:
-        """First bits and widths of the numbers, of 64 bits at most, that a concept's sub-code is cut into."""
-        end = (concept + 1) * self.size
-        return [(first, min(64, end - first)) for first in range(concept * self.size, end, 64)]
+    def subcode(self, concept: int) -> int:
+        """Return the query's sub-code of a concept, its first bit the least significant."""
+        return self.number >> concept * self.size & (1 << self.size) - 1
 
-    def numbers_of(self, concept: int) -> list[int]:
-        """The query's sub-code as these numbers."""
-        return [self.number >> first & (1 << width) - 1 for first, width in self.spans_of(concept)]
-
-    def bytes_of(self, concept: int) -> np.ndarray:
-        """(B, 1) uint8, the query's sub-code, its first bits first."""
-        subcode = self.number >> concept * self.size & (1 << self.size) - 1
-        return np.frombuffer(subcode.to_bytes(-(-self.size // 8), "little"), dtype=np.uint8)[:, None]
+    @cached_property
+    def bytes(self) -> np.ndarray:
+        """(M, B, 1) uint8, the query's sub-codes, the first bits first."""
+        n_bytes = -(-self.size // 8)
+        packed = b"".join(self.subcode(concept).to_bytes(n_bytes, "little") for concept in range(len(self.masks)))
+        return np.frombuffer(packed, dtype=np.uint8).reshape(-1, n_bytes, 1)
 
     @property
     def is_ranked(self) -> bool:
