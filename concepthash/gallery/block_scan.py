@@ -5,14 +5,14 @@ from itertools import pairwise
 
 import numpy as np
 
-from .criteria import Criteria, Mask
+from .criteria import WORD, Criteria, Mask
 
 __all__ = ["BlockScan"]
 
 _BATCH = 32  # scoring fewer codes at once costs more in calls than the limit it gives would save
 _SAMPLE = 1 << 14  # codes that the first limit is found in
 _NOWHERE = np.arange(0)
-_EVERY_BIT = np.uint64(2**64 - 1)
+_EVERY_BIT = np.uint64(WORD)
 
 
 class BlockScan:

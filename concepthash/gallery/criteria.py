@@ -10,10 +10,10 @@ import numpy as np
 
 from .query import Query
 
-__all__ = ["Criteria", "Mask", "bits_at", "bits_set", "mask_of"]
+__all__ = ["WORD", "Criteria", "Mask", "bits_at", "bits_set", "mask_of"]
 
 _DIGITS = bytes.maketrans(b"\0\1", b"01")
-_WORD = 2**64 - 1
+WORD = 2**64 - 1  # all bits of one
 Mask = tuple[tuple[int, np.uint64], ...]  # words of a code, with the bits that count there
 
 
@@ -45,6 +45,7 @@ class Criteria:
     @classmethod
     def of(cls, query: Query, masks: np.ndarray, parts: tuple[Mask, ...]) -> "Criteria":
         """Read a query."""
+        # Of one code, whose packing is a large part of a search among few: sooner than `pack_words`.
         digits = np.array(query.code[::-1], dtype=bool).tobytes().translate(_DIGITS)
         size = len(query.code) // len(query.rules)
         checks = [(c, rule.distances(size)) for c, rule in enumerate(query.rules) if rule.agree != "ignore"]
@@ -57,7 +58,7 @@ class Criteria:
     def code(self) -> np.ndarray:
         """(W,) uint64, the query's code, packed."""
         words = range(self.masks.shape[1])
-        return np.array([self.number >> 64 * word & _WORD for word in words], dtype=np.uint64)
+        return np.array([self.number >> 64 * word & WORD for word in words], dtype=np.uint64)
 
     def subcode(self, concept: int) -> int:
         """Return the query's sub-code of a concept, its first bit the least significant."""

@@ -4,12 +4,11 @@ from functools import reduce
 
 import numpy as np
 
-from .criteria import Criteria, bits_at, bits_set
+from .criteria import WORD, Criteria, bits_at, bits_set
 
 __all__ = ["FewCodes"]
 
 _SORTED = 1 << 10  # scores that are sorted sooner than those to be sorted are found
-_WORD = 2**64 - 1
 _TOP = 1 << 15  # no estimate is greater than twice this, and all fit 16 bits
 
 
@@ -52,7 +51,7 @@ class FewCodes:
         """(N,) bool: as many bits of a concept differ as is allowed."""
         if allowed.stop == 1:
             subcode, numbers = criteria.subcode(concept), self._numbers_of(criteria, concept)
-            return reduce(np.logical_and, [part == subcode >> 64 * i & _WORD for i, part in enumerate(numbers)])
+            return reduce(np.logical_and, [part == subcode >> 64 * i & WORD for i, part in enumerate(numbers)])
         distance = self._distances(criteria, slice(concept, concept + 1), None)[0]
         holds = distance < allowed.stop
         return holds & (distance >= allowed.start) if allowed.start else holds

@@ -25,7 +25,7 @@ _READ_WHOLE = 100_000  # images up to which a gallery is read whole
 
 
 def open_any_gallery(place: str, cache: Path, *, memory: int = 1_000_000_000) -> AnyGallery:
-    """Open a gallery of any size: whole if it is small, else with its codes in memory, or not even these.
+    """Open a gallery of any size: whole if it is small, else with its codes mapped or in memory, or not even these.
 
     Parameters
     ----------
