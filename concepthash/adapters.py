@@ -46,10 +46,10 @@ class AdaptedBlock(nn.Module):
         self.attention_adapter = Adapter(width, bottleneck)
         self.mlp_adapter = Adapter(width, bottleneck)
 
-    def forward(self, tokens: Tensor, attn_mask: Tensor | None = None) -> Tensor:
-        """(B, T, D) → (B, T, D); ``attn_mask`` (T, T) is True where a token may read another, as in timm's blocks."""
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(B, T, D) → (B, T, D)."""
         block = self.block
-        attended = block.drop_path1(block.ls1(block.attn(block.norm1(tokens), attn_mask=attn_mask)))
+        attended = block.drop_path1(block.ls1(block.attn(block.norm1(tokens))))
         tokens = tokens + attended + self.attention_adapter(attended)
         mapped = block.drop_path2(block.ls2(block.mlp(block.norm2(tokens))))
         return tokens + mapped + self.mlp_adapter(mapped)

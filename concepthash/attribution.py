@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from .errors import ConfigError
 from .model import ConceptHash, ConceptHashOutput
@@ -63,7 +64,7 @@ class MapSettings:
 
 
 def fuse_heads(attention: Tensor, how: str = "mean") -> Tensor:
-    """Heads to one: (B, H, T, T) → (B, T, T)."""
+    """Heads to one: (B, H, R, T) → (B, R, T)."""
     return attention.mean(dim=1) if how == "mean" else getattr(attention, f"a{how}")(dim=1)
 
 
@@ -78,20 +79,21 @@ def rollout(
     """Attention rollout, the product of the blocks' attention matrices with their skip connections.
 
     Only the ``rows`` asked for are carried through the product, from the last block down, so M rows cost
-    M·T² instead of T³ a block.
+    M·R·T instead of T³ a block.
 
     Parameters
     ----------
     attention
-        Softmax attention (B, H, T, T) of consecutive blocks, first to last.
+        Softmax attention (B, H, R, T) of consecutive blocks, first to last: rows of the last R tokens; those before
+        them read themselves alone.
     rows
-        Which output tokens; all by default.
+        Which of the last R output tokens; all by default.
     head_fusion, residual, discard_ratio
         See `MapSettings`.
 
     Returns
     -------
-    Tensor of shape (B, R, T)
+    Tensor of shape (B, rows, T)
         How much of each input token each output token holds; rows sum to 1.
 
     References
@@ -101,12 +103,14 @@ def rollout(
     flow: Tensor | None = None
     for weights in reversed(attention):
         if flow is None:
-            step = _discard(fuse_heads(weights[:, :, rows], head_fusion), discard_ratio)  # (B, R, T)
-            identity = torch.eye(step.shape[-1], dtype=step.dtype, device=step.device)
+            step = _discard(fuse_heads(weights[:, :, rows], head_fusion), discard_ratio)  # (B, rows, T)
+            identity = torch.eye(step.shape[-1], dtype=step.dtype, device=step.device)[-weights.shape[2] :]
             flow = (1 - residual) * step / step.sum(dim=-1, keepdim=True) + residual * identity[rows]
         else:
-            fused = _discard(fuse_heads(weights, head_fusion), discard_ratio)  # (B, T, T)
-            read = (flow / fused.sum(dim=-1)[:, None]) @ fused  # rows of fused brought to a sum of 1, at R·T's cost
+            fused = _discard(fuse_heads(weights, head_fusion), discard_ratio)  # (B, R, T)
+            alone, mixing = flow.split([flow.shape[-1] - fused.shape[1], fused.shape[1]], dim=-1)
+            read = (mixing / fused.sum(dim=-1)[:, None]) @ fused  # rows of fused brought to a sum of 1, at little cost
+            read = read + pad(alone, (0, fused.shape[1]))
             flow = (1 - residual) * read + residual * flow
     assert flow is not None, "rollout needs the attention of at least one block"
     return flow
@@ -200,7 +204,8 @@ def _gradient_row(output: ConceptHashOutput, target: Tensor, token: int, setting
         relevance = _discard(
             fuse_heads((weights * gradient).clamp(min=0), settings.head_fusion), settings.discard_ratio
         )
-        row = relevance[:, token] if row is None else row + (row[:, None] @ relevance)[:, 0]  # (B, T)
+        n_rows = relevance.shape[1]
+        row = relevance[:, token] if row is None else row + (row[:, None, -n_rows:] @ relevance)[:, 0]  # (B, T)
     assert row is not None
     return row.detach()
 

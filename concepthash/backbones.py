@@ -13,6 +13,7 @@ from .adapters import AdaptedBlock
 from .config import BackboneConfig
 from .dropout import drop_channels
 from .errors import ConfigError
+from .patch_reading import PatchReading
 from .stems import cut_tail, make_stem
 
 __all__ = ["Backbone", "build_backbone", "capture_attention", "pretrained_input"]
@@ -92,6 +93,11 @@ class Backbone(nn.Module):
             patches = embed(features)  # (B, N, D), or (B, h, w, D) with dynamic sizes
         tokens = self.vit._pos_embed(patches)
         return tokens if self.class_token else tokens[:, self.vit.num_prefix_tokens :]
+
+    def read_patches_only(self, n_concepts: int, n_registers: int) -> None:
+        """Let the last M tokens read the patches, and every other token itself alone, for good; see `PatchReading`."""
+        for block in map(_plain_block, self.blocks):
+            block.attn = PatchReading(block.attn, n_concepts, n_registers + self.n_prefix)
 
 
 def build_backbone(config: BackboneConfig, *, pretrained: bool = False) -> Backbone:
@@ -175,7 +181,7 @@ def _hybrid(config: BackboneConfig) -> Backbone:
 
 @contextmanager
 def capture_attention(blocks: Sequence[nn.Module]) -> Iterator[list[Tensor]]:
-    """Collect the softmax attention (B, H, T, T) of every one of ``blocks`` that runs inside the ``with``.
+    """Collect the softmax attention (B, H, R, T) of every one of ``blocks`` that runs inside the ``with``.
 
     Fused attention returns no weights, so it is off in exactly these blocks, and only inside the ``with``. Two
     threads must not do this to one model at once.

@@ -15,12 +15,15 @@ __all__ = ["ConceptHash", "ConceptHashOutput"]
 
 
 class ConceptHashOutput(NamedTuple):
-    """What one forward pass gives; ``attention`` holds the blocks asked for, first to last."""
+    """What one forward pass gives; ``attention`` holds the blocks asked for, first to last.
+
+    It has the rows of the last R tokens: of all T, or of the M concepts where all others read themselves alone.
+    """
 
     code_logits: Tensor  # (B, K), before the sign
     concept_embeddings: Tensor  # (B, M, D), Z
     patch_tokens: Tensor  # (B, N, D), the last that know of no other patch
-    attention: tuple[Tensor, ...]  # each (B, H, T, T), rows sum to 1
+    attention: tuple[Tensor, ...]  # each (B, H, R, T), rows sum to 1
 
 
 class ConceptHash(nn.Module):
@@ -51,6 +54,8 @@ class ConceptHash(nn.Module):
         super().__init__()
         self.config = config
         self.backbone = build_backbone(config.backbone, pretrained=pretrained)
+        if config.reading == "patches":
+            self.backbone.read_patches_only(config.n_concepts, config.n_registers)
         width = self.backbone.width
         self.concept_tokens = _token_source(config, width)
         self.hash_head = HashHead(config.n_concepts, config.n_bits, width, config.head)
@@ -99,25 +104,13 @@ class ConceptHash(nn.Module):
             [concept_tokens[:, m:], image_tokens, concept_tokens[:, :m]], dim=1
         )  # (B, T, D), T = R + P + N + M
         x = backbone.vit.norm_pre(x)
-        blocks, reading = list(backbone.blocks), self._reading(x)
-        with capture_attention(blocks[len(blocks) - n_attention :]) as attention:
-            for block in blocks:
-                x = block(x, attn_mask=reading)  # (B, T, D)
+        with capture_attention(list(backbone.blocks)[len(backbone.blocks) - n_attention :]) as attention:
+            x = backbone.blocks(x)  # (B, T, D)
         concept_embeddings = x[:, -m:]  # (B, M, D)
         code_logits = self.hash_head(concept_embeddings)  # (B, K)
-        alone = image_tokens if reading is None else x[:, :-m]  # patches have read others, or never will
+        alone = image_tokens if self.config.reading == "all" else x[:, :-m]  # they have read others, or never will
         n_patches = self.grid_size[0] * self.grid_size[1]
         return ConceptHashOutput(code_logits, concept_embeddings, alone[:, -n_patches:], tuple(attention))
-
-    def _reading(self, tokens: Tensor) -> Tensor | None:
-        """(T, T) bool, True where a token (row) may read another (column); None where all may read all."""
-        if self.config.reading == "all":
-            return None
-        m = self.config.n_concepts
-        mask = torch.eye(tokens.shape[1], dtype=torch.bool, device=tokens.device)
-        mask[-m:] = False
-        mask[-m:, self.config.n_registers + self.backbone.n_prefix : -m] = True
-        return mask
 
 
 def _token_source(config: ModelConfig, width: int) -> ConceptTokens | GeneratedConceptTokens:

@@ -20,6 +20,8 @@ from .objective import Objective
 
 __all__ = ["Trainer"]
 
+PRECISIONS = {"no": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
 
 class Trainer:
     """One training run: a model, its optimizer and schedule, resumable at every step.
@@ -148,10 +150,11 @@ class Trainer:
         torch.manual_seed((config.seed * 1_000_003 + self.step) * accelerator.num_processes + accelerator.process_index)
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(self.step) * group["share"]
+        dtype = PRECISIONS[config.mixed_precision]  # of the first layer's input, whatever features are kept in
         sums: dict[str, Tensor] = {}
         for features, labels in parts:
             with accelerator.accumulate(self.objective):
-                terms = self.objective(features.to(accelerator.device).float(), labels.to(accelerator.device))
+                terms = self.objective(features.to(accelerator.device, dtype), labels.to(accelerator.device))
                 accelerator.backward(terms["total"])
                 if accelerator.sync_gradients and config.clip_norm:
                     accelerator.clip_grad_norm_(self.model.parameters(), config.clip_norm)
@@ -245,4 +248,4 @@ def _make_optimizer(objective: Objective, config: TrainConfig) -> torch.optim.Op
     ]
     if is_sgd:
         return torch.optim.SGD(settings, config.learning_rate, momentum=0.9)
-    return torch.optim.AdamW(settings, config.learning_rate)
+    return torch.optim.AdamW(settings, config.learning_rate, fused=True)

@@ -67,6 +67,14 @@ def test_rows_asked_for_are_the_rows_of_the_whole_rollout() -> None:
     torch.testing.assert_close(rollout(attention, slice(-2, None)), rollout(attention)[:, -2:])
 
 
+def test_a_rollout_of_few_rows_is_that_of_the_whole_in_which_others_read_themselves_alone() -> None:
+    rows = [block[:, :, -2:] for block in random_attention()]
+    alone = torch.eye(12, 14).expand(2, 4, 12, 14)
+    whole = [torch.cat([alone, block], dim=2) for block in rows]
+    for settings in ({}, {"head_fusion": "max", "residual": 0.3, "discard_ratio": 0.4}):
+        torch.testing.assert_close(rollout(rows, **settings), rollout(whole, slice(-2, None), **settings))
+
+
 def test_maps_of_a_grid_that_is_not_square_keep_rows_and_columns() -> None:
     attention = torch.zeros(1, 1, 1 + 6 + 2, 1 + 6 + 2)  # CLS, a grid of 2 x 3, two concepts
     attention[..., 0] = 1
