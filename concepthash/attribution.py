@@ -157,6 +157,8 @@ def concept_maps(output: ConceptHashOutput, model: ConceptHash, settings: MapSet
 def gradient_maps(model: ConceptHash, images: Tensor, settings: MapSettings = MapSettings("gradient")) -> Tensor:
     """Gradient-weighted attention of every concept: which patches hold its sub-code away from 0.
 
+    Only tokens that read others speak: one that reads itself alone adds nothing to what it is given.
+
     Parameters
     ----------
     model
