@@ -64,7 +64,7 @@ class MapSettings:
 
 
 def fuse_heads(attention: Tensor, how: str = "mean") -> Tensor:
-    """Heads to one: (B, H, R, T) → (B, R, T)."""
+    """Heads to one: (B, H, Q, T) → (B, Q, T)."""
     return attention.mean(dim=1) if how == "mean" else getattr(attention, f"a{how}")(dim=1)
 
 
@@ -79,15 +79,15 @@ def rollout(
     """Attention rollout, the product of the blocks' attention matrices with their skip connections.
 
     Only the ``rows`` asked for are carried through the product, from the last block down, so M rows cost
-    M·R·T instead of T³ a block.
+    M·Q·T instead of T³ a block.
 
     Parameters
     ----------
     attention
-        Softmax attention (B, H, R, T) of consecutive blocks, first to last: rows of the last R tokens; those before
+        Softmax attention (B, H, Q, T) of consecutive blocks, first to last: rows of the last Q tokens; those before
         them read themselves alone.
     rows
-        Which of the last R output tokens; all by default.
+        Which of the last Q output tokens; all by default.
     head_fusion, residual, discard_ratio
         See `MapSettings`.
 
@@ -107,7 +107,7 @@ def rollout(
             identity = torch.eye(step.shape[-1], dtype=step.dtype, device=step.device)[-weights.shape[2] :]
             flow = (1 - residual) * step / step.sum(dim=-1, keepdim=True) + residual * identity[rows]
         else:
-            fused = _discard(fuse_heads(weights, head_fusion), discard_ratio)  # (B, R, T)
+            fused = _discard(fuse_heads(weights, head_fusion), discard_ratio)  # (B, Q, T)
             alone, mixing = flow.split([flow.shape[-1] - fused.shape[1], fused.shape[1]], dim=-1)
             read = (mixing / fused.sum(dim=-1)[:, None]) @ fused  # rows of fused brought to a sum of 1, at little cost
             read = read + pad(alone, (0, fused.shape[1]))

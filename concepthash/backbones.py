@@ -181,7 +181,7 @@ def _hybrid(config: BackboneConfig) -> Backbone:
 
 @contextmanager
 def capture_attention(blocks: Sequence[nn.Module]) -> Iterator[list[Tensor]]:
-    """Collect the softmax attention (B, H, R, T) of every one of ``blocks`` that runs inside the ``with``.
+    """Collect the softmax attention (B, H, Q, T) of every one of ``blocks`` that runs inside the ``with``.
 
     Fused attention returns no weights, so it is off in exactly these blocks, and only inside the ``with``. Two
     threads must not do this to one model at once.

@@ -17,13 +17,13 @@ __all__ = ["ConceptHash", "ConceptHashOutput"]
 class ConceptHashOutput(NamedTuple):
     """What one forward pass gives; ``attention`` holds the blocks asked for, first to last.
 
-    It has the rows of the last R tokens: of all T, or of the M concepts where all others read themselves alone.
+    It has the rows of the last Q tokens: of all T, or of the M concepts where all others read themselves alone.
     """
 
     code_logits: Tensor  # (B, K), before the sign
     concept_embeddings: Tensor  # (B, M, D), Z
     patch_tokens: Tensor  # (B, N, D), the last that know of no other patch
-    attention: tuple[Tensor, ...]  # each (B, H, R, T), rows sum to 1
+    attention: tuple[Tensor, ...]  # each (B, H, Q, T), rows sum to 1
 
 
 class ConceptHash(nn.Module):
