@@ -27,6 +27,7 @@ from sklearn.preprocessing import normalize
 from tqdm import tqdm
 
 from concepthash.attribution import MapSettings, concept_maps
+from concepthash.checkpoint import save_checkpoint
 from concepthash.config import LOSS_PRESETS, HeadConfig, ModelConfig, TrainConfig
 from concepthash.data import ImageTable, read_dataset
 from concepthash.evaluate import map_figures, nearest_center_accuracy, retrieval_figures
@@ -162,6 +163,11 @@ class Data:
         trainer = Trainer(objective, self.train_features, self.training.labels, config, make_accelerator("cpu", config))
         while trainer.epoch < epochs:
             trainer.run_epoch()
+        if self.options.keep and run.method == OURS:
+            settings = {"model": model.config, "losses": objective.losses, "train": config}
+            metrics = {name: dataclasses.asdict(part) for name, part in settings.items()}
+            folder = self.options.keep / f"{run.data}-{run.bits}-seed-{run.seed}"
+            save_checkpoint(folder, model, self.classes, metrics=metrics)
         return model.eval()
 
     def test_sizes(self) -> np.ndarray:
@@ -280,6 +286,7 @@ def _options() -> argparse.Namespace:
     add("--only", default="", help="only runs whose data, method and bits contain this text")
     add("--mixed-precision", choices=("no", "bf16"), default="bf16", help="no: for CPUs that do not multiply in bf16")
     add("--jobs", type=int, default=os.cpu_count() or 1, help="trainings at once, each of one thread")
+    add("--keep", type=Path, help="folder for checkpoints of the ConceptHash models that are trained")
     add("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     options.epochs = {"birds": options.epochs_birds, "cars": options.epochs_cars}

@@ -117,7 +117,7 @@ RANKS = [  # concepthash: a module imports from the ranks above it or its own
     | {"devices", "image_views", "run_report"},
     {"center_maps"},
     {"center_measures"},
-    {"adapters", "concept_tokens", "dropout", "hash_head", "language", "stems"},
+    {"adapters", "concept_tokens", "dropout", "hash_head", "language", "patch_reading", "stems"},
     {"backbones"},
     {"stem_weights"},
     {"model"},
