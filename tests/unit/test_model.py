@@ -67,6 +67,12 @@ def test_a_concept_that_reads_patches_holds_only_what_stands_where_it_looks(imag
     assert not torch.allclose(again.code_logits, output.code_logits)
 
 
+def test_reading_patches_gives_the_same_codes_where_its_attention_is_asked_for(images: Tensor) -> None:
+    for model in (tiny_model(tiny_config(reading="patches")), pure_model(reading="patches")):
+        pictures = images[:, :, :32, :48] if model.config.backbone.adapter_dim else images
+        torch.testing.assert_close(model(pictures).code_logits, model(pictures, n_attention=2).code_logits)
+
+
 def test_a_concept_that_reads_patches_does_not_read_the_class_token(images: Tensor) -> None:
     for reading, is_read in (("all", True), ("patches", False)):
         model, pictures = pure_model(reading=reading), images[:, :, :32, :48]
