@@ -15,7 +15,7 @@ def model_card(table: ImageTable, classes: ClassTable, settings: Mapping[str, An
     weights = ", ".join(
         f"{name.removesuffix('_weight')} {v:g}" for name, v in losses.items() if name.endswith("weight")
     )
-    trained = model["backbone"].get("trained_stages")
+    trained, averaged = model["backbone"].get("trained_stages"), settings.get("averaged")
     lines = [
         f"# ConceptHash, {model['n_bits']} bits over {model['n_concepts']} concepts",
         "",
@@ -24,6 +24,7 @@ def model_card(table: ImageTable, classes: ClassTable, settings: Mapping[str, An
         f"{model['backbone']['depth']} blocks of width {model['backbone']['width']}; tokens read {model['reading']}.",
         *([f"Stages of its stem that trained: {trained}, at {train['stem_rate']:g} of the rate."] if trained else []),
         *([f"Started from: {settings['start']}."] if settings.get("start") else []),
+        *([f"Weights: the means of {', '.join(averaged)}; the settings are the first's."] if averaged else []),
         f"Hash centers: {model['centers']}; text features: {classes.text_encoder}.",
         f"Loss weights: {weights}; maps of L_csd and L_ground: {losses['csd_map']}.",
         f"Training: {train['epochs']} epochs of batches of {train['batch_size']}, {train['optimizer']} at "

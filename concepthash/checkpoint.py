@@ -132,8 +132,13 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     return Checkpoint(folder, folder.name, config, classes, names, fingerprint, stem, metrics)
 
 
-def load_model(checkpoint: Checkpoint, device: str | torch.device = "cpu") -> ConceptHash:
+def load_model(checkpoint: Checkpoint, device: str | torch.device = "cpu", *, fold: bool = True) -> ConceptHash:
     """The network of a checkpoint, in evaluation mode, float32, frozen.
+
+    Parameters
+    ----------
+    fold
+        Whether batch norms of the frozen stem are folded into its convolutions: faster, but no more to be saved.
 
     Raises
     ------
@@ -147,7 +152,9 @@ def load_model(checkpoint: Checkpoint, device: str | torch.device = "cpu") -> Co
         _load_strictly(model, state)
     except ConfigError as error:
         raise CheckpointError(f"The weights of {checkpoint.name!r} cannot be used: {error}") from error
-    fold_batch_norm(model.eval().backbone.frozen_stem)
+    model.eval()
+    if fold:
+        fold_batch_norm(model.backbone.frozen_stem)
     model.to(memory_format=torch.channels_last)  # as convolutions like it
     return model.to(device).requires_grad_(False)
 

@@ -62,8 +62,22 @@ def cut_tail(stem: nn.Module, n_stages: int) -> nn.Module:
         raise ConfigError(f"trained_stages is {n_stages}, but of this stem at most {n_most} can train; take fewer.")
     blocks = network.blocks
     tail = fold_batch_norm(nn.Sequential(*blocks[-n_stages:], network.conv_head, network.bn2).eval())
+    for conv in tail.modules():
+        if isinstance(conv, nn.Conv2d) and conv.groups > 1:
+            conv.__class__ = type(type(conv).__name__, (_Float32OnCpu, type(conv)), {})
     network.blocks, network.conv_head, network.bn2 = blocks[:-n_stages], nn.Identity(), nn.Identity()
     return tail.requires_grad_(True).to(memory_format=torch.channels_last)
+
+
+class _Float32OnCpu(nn.Conv2d):
+    """Depthwise convolutions stay in float32 on a CPU: in bfloat16 their backward pass takes several times as long."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """What the convolution gives, without autocast where the input lies on a CPU."""
+        if input.device.type != "cpu":
+            return super().forward(input)
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(input.float())
 
 
 def fold_batch_norm(module: nn.Module) -> nn.Module:

@@ -126,7 +126,7 @@ RANKS = [  # concepthash: a module imports from the ranks above it or its own
     {"batches", "feature_cache", "features", "gallery", "trainer"},
     {"encoding"},
     {"encode_table", "encode_update"},
-    {"centers", "download", "encode", "evaluate", "import_official"},
+    {"average", "centers", "download", "encode", "evaluate", "import_official"},
     {"estimate", "start", "watch", "train_setup"},
     {"train", "train_loop", "train_options"},
 ]

@@ -117,6 +117,16 @@ def test_only_the_last_stages_of_a_stem_train(images: Tensor) -> None:
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.backbone.tail.parameters())
 
 
+def test_depthwise_convolutions_that_train_stay_in_float32_on_a_cpu(images: Tensor) -> None:
+    model, given = trained_stages_model(2), {True: set(), False: set()}
+    for conv in model.backbone.tail.modules():
+        if isinstance(conv, torch.nn.Conv2d):
+            conv.register_forward_hook(lambda conv, _, output: given[conv.groups > 1].add(output.dtype))
+    with torch.autocast("cpu", torch.bfloat16):
+        model(images)
+    assert given == {True: {torch.float32}, False: {torch.bfloat16}}
+
+
 @pytest.mark.parametrize(("stem", "n", "most"), [("tf_efficientnet_lite2", 7, 6), ("resnet18", 1, 0)])
 def test_more_stages_than_a_stem_has_cannot_train(stem: str, n: int, most: int) -> None:
     with pytest.raises(ConfigError, match=f"trained_stages is {n}, but of this stem at most {most} can train"):
