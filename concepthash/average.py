@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from .card import model_card
-from .checkpoint import Checkpoint, load_model, read_checkpoint, save_checkpoint
+from .checkpoint import STEM, Checkpoint, load_model, read_checkpoint, save_checkpoint
 from .data import read_dataset
 from .encoder import Encoder
 from .errors import CheckpointError, ConceptHashError
@@ -45,8 +45,8 @@ def average(checkpoints: Sequence[Checkpoint]) -> ConceptHash:
     models = [load_model(checkpoint, fold=False) for checkpoint in checkpoints]
     states = [model.state_dict() for model in models]
     for name, weight in states[0].items():
-        if weight.is_floating_point():
-            weight.copy_(torch.stack([state[name] for state in states]).double().mean(dim=0))  # equal ones stay
+        if weight.is_floating_point() and not name.startswith(STEM):
+            weight.copy_(torch.stack([state[name] for state in states]).double().mean(dim=0))
     return models[0]
 
 
@@ -78,6 +78,7 @@ def _make(options: argparse.Namespace) -> Checkpoint:
             f"{checkpoints[0].name!r} does not say how it was trained; average models of this project."
         )
     settings["averaged"] = [checkpoint.name for checkpoint in checkpoints]
+    settings["minutes"] = round(sum(checkpoint.metrics.get("minutes", 0) for checkpoint in checkpoints), 1)
     made = save_checkpoint(out, model, classes, metrics=settings, share_stem=options.share_stem)
     figures = {"figures": evaluate(Encoder(made, options.device), table)}
     card = model_card(table, classes, settings, figures)

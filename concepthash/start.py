@@ -10,6 +10,7 @@ from .stems import cut_tail, make_stem
 
 __all__ = ["start_from"]
 
+TAIL = "backbone.tail."
 OF_CLASSES = ("concept_centroids", "patch_classifier.", "class_centers.free_centers", "class_centers.fixed_centers")
 OF_CONCEPTS = ("concept_tokens.concept_tokens", "concept_offset", "hash_head.specificity")  # (M, D)
 
@@ -18,7 +19,7 @@ OF_CONCEPTS = ("concept_tokens.concept_tokens", "concept_offset", "hash_head.spe
 def start_from(model: ConceptHash, checkpoint: Checkpoint, class_names: tuple[str, ...]) -> list[str]:
     """Fill a fresh model with whatever of a checkpoint's weights fits it.
 
-    The network (stem and transformer) must be the same, but stages of a stem that was frozen may train from now on.
+    The network (stem and transformer) must be the same, but stages of the stem that were frozen may train from now on.
     With other classes, what belongs to single classes stays fresh; with another number of concepts those that both
     have are taken; maps of another size stay fresh.
 
@@ -37,9 +38,7 @@ def start_from(model: ConceptHash, checkpoint: Checkpoint, class_names: tuple[st
     CheckpointError
         If the weights are missing or altered, or the networks differ.
     """
-    state, own = weights_of(checkpoint), model.state_dict()
-    if not checkpoint.config.backbone.trained_stages:
-        state |= _tail_of(model, state)
+    state, own = _with_longer_tail(weights_of(checkpoint), checkpoint, model), model.state_dict()
     has_same_classes = tuple(checkpoint.class_names) == tuple(class_names)
     fresh = []
     for name, tensor in own.items():
@@ -61,15 +60,21 @@ def start_from(model: ConceptHash, checkpoint: Checkpoint, class_names: tuple[st
     return fresh
 
 
-def _tail_of(model: ConceptHash, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of those stages that train in ``model``, taken from the frozen stem among some weights."""
-    config = model.config.backbone
-    if not config.trained_stages:
-        return {}
+def _with_longer_tail(state: dict[str, Tensor], checkpoint: Checkpoint, model: ConceptHash) -> dict[str, Tensor]:
+    """The weights, with those of stages that were frozen and train in ``model`` in the tail, before what is there."""
+    config, n_before = model.config.backbone, checkpoint.config.backbone.trained_stages
+    n_more = config.trained_stages - n_before
+    if n_more <= 0:
+        return state
     stem = make_stem(config)
+    cut_tail(stem, n_before)
     taken = {name.removeprefix(STEM): tensor for name, tensor in state.items() if name.startswith(STEM)}
-    if {name: tensor.shape for name, tensor in taken.items()} == {n: t.shape for n, t in stem.state_dict().items()}:
-        stem.load_state_dict(taken)
-        tail = cut_tail(stem, config.trained_stages).state_dict()
-        return {f"backbone.tail.{name}": tensor for name, tensor in tail.items()}
-    return {}
+    if {name: tensor.shape for name, tensor in taken.items()} != {n: t.shape for n, t in stem.state_dict().items()}:
+        return state
+    stem.load_state_dict(taken)
+    moved = {f"{TAIL}{name}": tensor for name, tensor in cut_tail(stem, n_more).state_dict().items()}
+    for name, tensor in state.items():
+        if name.startswith(TAIL):
+            number, _, rest = name.removeprefix(TAIL).partition(".")
+            moved[f"{TAIL}{int(number) + n_more}.{rest}"] = tensor
+    return {name: tensor for name, tensor in state.items() if not name.startswith(TAIL)} | moved

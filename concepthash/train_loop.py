@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import nn
 from tqdm import tqdm
 
 from .checkpoint import Checkpoint, load_model
@@ -63,7 +64,8 @@ def compare(watch: Watch, start: Checkpoint | None, report: RunReport) -> None:
     if start:
         model = load_model(start, watch.model.concept_offset.device)
         if n_more := watch.model.config.backbone.trained_stages - start.config.backbone.trained_stages:
-            model.backbone.tail = cut_tail(model.backbone.frozen_stem, n_more)  # the features end before these stages
+            more = cut_tail(model.backbone.frozen_stem, n_more)  # the features end before these stages
+            model.backbone.tail = nn.Sequential(more, model.backbone.tail)
         sides["before"] = Watch(model, watch.gallery, watch.gallery_labels, watch.queries, watch.query_labels)
     figures: dict[str, Any] = {"before": None}
     arrays: dict[str, Any] = {"labels": watch.query_labels, "rows": watch.rows}

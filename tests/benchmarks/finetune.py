@@ -114,7 +114,7 @@ def main() -> None:
     parser.add_argument("--classes", nargs="*", default=[], help="names of classes; default: spread over all")
     parser.add_argument("--n-classes", type=int, default=10)
     parser.add_argument("--n-photos", type=int, default=30)
-    parser.add_argument("--start", default="birds-64", help="checkpoint to start from")
+    parser.add_argument("--start", default="birds-64-frozen", help="checkpoint to start from")
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--json", action="store_true", help="there is no other output; for likeness with the others")
     options = parser.parse_args()

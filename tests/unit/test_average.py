@@ -62,6 +62,7 @@ def test_the_command_writes_a_measured_checkpoint(
     assert main(arguments) == 0
     said, mean = json.loads(capsys.readouterr().out), read_checkpoint(out)
     assert said["averaged"] == mean.metrics["averaged"] == ["a", "b"]
+    assert mean.metrics["minutes"] == 2
     assert mean.metrics["figures"]["n_queries"] == 15
     assert "Weights: the means of a, b; the settings are the first's." in (out / "card.md").read_text()
     assert main(arguments) == 2

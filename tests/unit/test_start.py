@@ -49,13 +49,24 @@ def test_stages_of_a_stem_that_was_frozen_may_train_from_now_on(start: Checkpoin
     torch.testing.assert_close(model(images).code_logits, tiny_model()(images).code_logits, rtol=1e-3, atol=1e-4)
 
 
-def test_stages_that_have_trained_do_not_become_others(tmp_path: Path) -> None:
+def test_stages_before_those_that_have_trained_may_train_too(tmp_path: Path, images: torch.Tensor) -> None:
+    backbone = dataclasses.replace(tiny_config().backbone, trained_stages=1)
+    before = other_model(backbone=backbone).eval()
+    start = save_checkpoint(tmp_path / "tail", before, tiny_classes(), half=False)
+    model = other_model(backbone=dataclasses.replace(backbone, trained_stages=3)).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(1.0)  # whatever is not taken shows
+    assert start_from(model, start, CLASS_NAMES) == []
+    torch.testing.assert_close(model(images).code_logits, before(images).code_logits, rtol=1e-3, atol=1e-4)
+
+
+def test_stages_that_have_trained_do_not_become_frozen(tmp_path: Path) -> None:
     backbone = dataclasses.replace(tiny_config().backbone, trained_stages=1)
     start = save_checkpoint(tmp_path / "tail", other_model(backbone=backbone), tiny_classes())
-    for n in (0, 2):
-        model = other_model(backbone=dataclasses.replace(backbone, trained_stages=n))
-        with pytest.raises(CheckpointError, match="cannot start from 'tail': its network is another one"):
-            start_from(model, start, CLASS_NAMES)
+    model = other_model(backbone=dataclasses.replace(backbone, trained_stages=0))
+    with pytest.raises(CheckpointError, match="cannot start from 'tail': its network is another one"):
+        start_from(model, start, CLASS_NAMES)
 
 
 def test_with_other_classes_what_belongs_to_single_classes_stays_fresh(start: Checkpoint) -> None:
@@ -131,6 +142,10 @@ def test_a_run_that_trains_stages_of_the_stem_compares_with_its_start_alike(
         before.append(np.load(out.parent / "report" / "comparison.npz")["before_logits"])
         assert read_checkpoint(out).config.backbone.trained_stages == n
     np.testing.assert_allclose(before[0], before[1], rtol=1e-2, atol=1e-2)
+    later = tmp_path / "2" / "made"
+    assert train.main(arguments_for(cub_folder, read_checkpoint(out), later, "--trained-stages", "2")) == 0
+    one, two = (np.load(made.parent / "report" / "comparison.npz") for made in (out, later))
+    np.testing.assert_allclose(one["after_logits"], two["before_logits"], rtol=1e-2, atol=2e-2)
 
 
 def test_a_run_that_is_asked_to_stop_says_so_and_goes_on_later(
