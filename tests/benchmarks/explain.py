@@ -6,6 +6,7 @@ with fused attention everywhere and without concept tokens.
 """
 
 import argparse
+import copy
 import json
 import statistics
 import sys
@@ -38,7 +39,9 @@ def measure(checkpoint: Path, device: str, n_rounds: int) -> dict[str, object]:
     """The ratio and the two medians."""
     kind = choose_device(device)
     model = load_model(read_checkpoint(checkpoint), kind)
-    vit, settings = model.backbone.vit, MapSettings()
+    vit, settings = copy.deepcopy(model.backbone.vit), MapSettings()
+    if model.config.backbone.trained_stages:
+        vit.patch_embed.backbone = torch.nn.Sequential(vit.patch_embed.backbone, model.backbone.tail)
     n_attention = settings.n_attention(len(model.backbone.blocks))
     images = torch.randn(1, 3, *model.config.backbone.image_size, device=kind).to(memory_format=torch.channels_last)
 
