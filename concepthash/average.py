@@ -8,6 +8,7 @@ mean often generalizes better than any of them, at the price of one: a "model so
 import argparse
 import json
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -79,8 +80,9 @@ def _make(options: argparse.Namespace) -> Checkpoint:
         )
     settings["averaged"] = [checkpoint.name for checkpoint in checkpoints]
     settings["minutes"] = round(sum(checkpoint.metrics.get("minutes", 0) for checkpoint in checkpoints), 1)
-    made = save_checkpoint(out, model, classes, metrics=settings, share_stem=options.share_stem)
-    figures = {"figures": evaluate(Encoder(made, options.device), table)}
+    with tempfile.TemporaryDirectory() as folder:  # what is measured are the weights as they will be stored
+        made = save_checkpoint(Path(folder) / out.name, model, classes)
+        figures = {"figures": evaluate(Encoder(made, options.device), table)}
     card = model_card(table, classes, settings, figures)
     return save_checkpoint(out, model, classes, metrics=settings | figures, card=card, share_stem=options.share_stem)
 

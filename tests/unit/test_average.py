@@ -75,3 +75,12 @@ def test_a_checkpoint_that_says_nothing_of_its_training_is_refused(
     folder = str(checkpoint.path)
     assert main([folder, folder, "--data", str(cub_folder), "--out", str(tmp_path / "mean"), "--device", "cpu"]) == 2
     assert capsys.readouterr().err.startswith("'tiny' does not say how it was trained")
+
+
+def test_data_without_a_split_are_refused_and_nothing_is_left(
+    tmp_path: Path, cub_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    several, out = [str(made(tmp_path / name).path) for name in ("a", "b")], tmp_path / "mean"
+    assert main([*several, "--data", str(cub_folder / "images"), "--out", str(out), "--device", "cpu"]) == 2
+    assert "has no train and test split" in capsys.readouterr().err
+    assert not out.exists()
