@@ -72,12 +72,12 @@ def _make(options: argparse.Namespace) -> Checkpoint:
         raise CheckpointError(f"{out.name!r} is there already; choose another --out.")
     table = read_dataset(options.data, options.families)
     checkpoints = [read_checkpoint(path) for path in options.checkpoints]
-    model, classes = average(checkpoints), checkpoints[0].classes
     settings = {name: value for name, value in checkpoints[0].metrics.items() if name != "figures"}
     if "train" not in settings:
         raise CheckpointError(
             f"{checkpoints[0].name!r} does not say how it was trained; average models of this project."
         )
+    model, classes = average(checkpoints), checkpoints[0].classes
     settings["averaged"] = [checkpoint.name for checkpoint in checkpoints]
     settings["minutes"] = round(sum(checkpoint.metrics.get("minutes", 0) for checkpoint in checkpoints), 1)
     with tempfile.TemporaryDirectory() as folder:  # what is measured are the weights as they will be stored

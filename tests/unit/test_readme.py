@@ -8,7 +8,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from concepthash import encode, evaluate, train
+from concepthash import average, encode, evaluate, train
 from concepthash.checkpoint import read_checkpoint
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +38,7 @@ def test_figures_of_the_models_are_the_measured_ones(model: Path, page: str) -> 
         assert (f"{figures[name]:.3f}" if name in figures else "–") in row, name
 
 
-@pytest.mark.parametrize("command", [encode, evaluate, train], ids=lambda m: m.__name__)
+@pytest.mark.parametrize("command", [average, encode, evaluate, train], ids=lambda m: m.__name__)
 def test_options_in_the_text_exist(command: object, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         command.main(["--help"])  # type: ignore[attr-defined]
