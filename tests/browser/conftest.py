@@ -24,6 +24,9 @@ from concepthash.encoder import Encoder
 ROOT = Path(__file__).parents[2]
 HOSTILE = "<img src=x onerror=window.hacked=1> wren"
 CLASSES = ("sooty tern", "marsh wren", "scarlet tanager", HOSTILE)
+# Gradio says so of what it was reading or asking when its page is left. Of a server that fails, Chromium itself says
+# "Failed to load resource", too, so that a test that looks away from these still sees it.
+OF_A_PAGE_LEFT = ("AbortError", "Unexpected error Connection errored out")
 expect.set_options(timeout=20_000)  # milliseconds; a machine that does something else, too, fails no test
 
 
@@ -40,7 +43,7 @@ class Visit:
         self.page.on("request", lambda r: self._check(r.url))
 
     def _read(self, message: str) -> None:
-        if not message.startswith("AbortError"):  # Gradio says so of what it was reading when the page is left
+        if not message.startswith(OF_A_PAGE_LEFT):
             self.problems.append(f"console: {message}")
 
     def _check(self, url: str) -> None:
