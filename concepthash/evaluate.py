@@ -24,6 +24,7 @@ from .metrics import (
     mean_average_precision,
     mean_average_precision_topk,
     precision_at,
+    repeated_subcodes,
     subcode_redundancy,
 )
 from .parts import attribute_agreement, part_figures
@@ -51,8 +52,9 @@ def evaluate(
     -------
     dict
         ``map`` (tie-averaged), ``map_topk``, ``precision_at_10``, ``map_per_concept``, ``accuracy`` (nearest class
-        center by cosine), ``bit_balance``, ``concept_overlap``, and, where the data set has boxes,
-        ``concept_on_object`` and its minimum; all in [0, 1]. Where it has boxes and key-points of birds also
+        center by cosine), ``bit_balance``, ``concept_overlap``, with several concepts ``subcode_redundancy`` and
+        ``repeated_centers`` (share of classes whose center is M times the same sub-code), and, where the data set has
+        boxes, ``concept_on_object`` and its minimum; all in [0, 1]. Where it has boxes and key-points of birds also
         `keypoint_figures`. Where it has masks of parts also `part_figures` and ``match_attribute_agreement``, see
         `attribute_agreement`.
 
@@ -73,9 +75,11 @@ def evaluate(
     ]
     everything = [part for parts in gather(seen) for part in parts]
     query_logits, maps, sizes = (np.concatenate(arrays) for arrays in zip(*everything, strict=True))
-    n_concepts = encoder.checkpoint.config.n_concepts
+    n_concepts, centers = encoder.checkpoint.config.n_concepts, encoder.class_centers
     figures = retrieval_figures(gallery_logits, labels[gallery], query_logits, labels[queries], n_concepts)
-    figures["accuracy"] = nearest_center_accuracy(query_logits, encoder.class_centers, labels[queries])
+    figures["accuracy"] = nearest_center_accuracy(query_logits, centers, labels[queries])
+    if n_concepts > 1:
+        figures["repeated_centers"] = repeated_subcodes(binarize(centers), n_concepts)
     figures |= map_figures(maps, sizes, table, queries)
     if table.mask_paths is not None:
         figures["match_attribute_agreement"] = attribute_agreement(
@@ -116,14 +120,16 @@ def retrieval_figures(
     """Figures of codes alone: logits (S, K) and (Q, K), labels (S,) and (Q,)."""
     gallery, queries = binarize(gallery_logits), binarize(query_logits)
     distances = hamming(pack_words(queries), pack_words(gallery))  # (Q, S)
-    return {
+    figures = {
         "map": mean_average_precision(distances, query_labels, gallery_labels),
         "map_topk": mean_average_precision_topk(distances, query_labels, gallery_labels),
         "precision_at_10": precision_at(distances, query_labels, gallery_labels, 10),
         "map_per_concept": map_per_concept(queries, gallery, query_labels, gallery_labels, n_concepts).tolist(),
         "bit_balance": bit_balance(gallery),
-        "subcode_redundancy": subcode_redundancy(gallery, n_concepts),
     }
+    if n_concepts > 1:
+        figures["subcode_redundancy"] = subcode_redundancy(gallery, n_concepts)
+    return figures
 
 
 def concept_figures(maps: np.ndarray, image_sizes: np.ndarray, boxes: np.ndarray | None) -> dict[str, Any]:

@@ -21,6 +21,7 @@ __all__ = [
     "mean_average_precision",
     "mean_average_precision_topk",
     "precision_at",
+    "repeated_subcodes",
     "resample_counts",
     "subcode_redundancy",
 ]
@@ -307,6 +308,35 @@ def subcode_redundancy(code: np.ndarray, n_concepts: int) -> float:
         return float("nan")
     sizes = np.sqrt(np.outer(np.diag(kernel), np.diag(kernel)))  # (M, M)
     return float(np.divide(kernel, sizes, out=np.zeros_like(kernel), where=sizes > 0)[first, second].mean())
+
+
+def repeated_subcodes(code: np.ndarray, n_concepts: int) -> float:
+    """Share of codes that say the same M times: all of their sub-codes are the same bits.
+
+    Parameters
+    ----------
+    code
+        (n, K) bool, such as the signs of class centers.
+    n_concepts
+        M, a divisor of K.
+
+    Returns
+    -------
+    float
+        In [0, 1]; nan where M = 1.
+
+    Raises
+    ------
+    ConfigError
+        If K is not a multiple of M.
+
+    Examples
+    --------
+    >>> repeated_subcodes(np.array([[0, 1, 0, 1], [0, 1, 1, 1]], dtype=bool), n_concepts=2)
+    0.5
+    """
+    parts = subcodes(code, n_concepts)  # (n, M, K/M)
+    return float((parts == parts[:, :1]).all(axis=(1, 2)).mean()) if n_concepts > 1 else float("nan")
 
 
 def _expected_average_precision(n_tied: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:

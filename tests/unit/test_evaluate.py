@@ -32,6 +32,7 @@ def test_evaluate_prints_every_figure(
         "bit_balance",
         "concept_overlap",
         "subcode_redundancy",
+        "repeated_centers",
     ):
         assert 0 <= figures[name] <= 1
 
