@@ -160,6 +160,8 @@ class LossConfig:
         that speaks for it no more than the ``"mean"`` patch does.
     sub_weight
         Weight of L_sub, this project's own term: sub-codes of different concepts must arrange the classes differently.
+    sep_weight
+        Weight of L_sep, this project's own term: the codes of any two classes must differ in a quarter of their bits.
     scale, margin
         Scale s and additive cosine margin m of the classification terms.
     cd_margin
@@ -178,6 +180,7 @@ class LossConfig:
     ground_weight: float = 0.0
     ground_floor: GroundFloor = "min"
     sub_weight: float = 0.0
+    sep_weight: float = 0.0
     scale: float = 8.0
     margin: float = 0.2
     cd_margin: Margin = "all"
@@ -190,13 +193,13 @@ class LossConfig:
         check_choice("cd_offset", self.cd_offset, Offset)
         check_choice("csd_map", self.csd_map, ConceptMap)
         check_choice("ground_floor", self.ground_floor, GroundFloor)
-        for name in ("clf_weight", "quan_weight", "cd_weight", "csd_weight", "ground_weight", "sub_weight", "margin"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must be 0 or more.")
+        for name, value in vars(self).items():
+            if (name.endswith("_weight") or name == "margin") and value < 0:
+                raise ConfigError(f"{name} is {value}; it must be 0 or more.")
 
 
 LOSS_PRESETS: dict[str, LossConfig] = {
-    "grounded": LossConfig(csd_weight=1.5, ground_weight=2.0, sub_weight=1.0, csd_map="rollout"),
+    "grounded": LossConfig(csd_weight=1.5, ground_weight=2.0, sub_weight=1.0, sep_weight=1.0, csd_map="rollout"),
     "paper": LossConfig(cd_offset="none"),
     "released": LossConfig(csd_weight=0.0, cd_margin="first"),
 }

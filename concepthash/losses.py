@@ -10,6 +10,7 @@ from .errors import ConfigError
 from .model import ConceptHash, ConceptHashOutput
 
 __all__ = [
+    "center_separation_loss",
     "classification_loss",
     "concept_discrimination_loss",
     "concept_spatial_diversity_loss",
@@ -104,16 +105,36 @@ def subcode_diversity_loss(class_centers: Tensor, n_concepts: int) -> Tensor:
 
     L_cd and a shared h let every concept write the same sub-code, so that a match by one concept is a match by all.
     This term is to sub-codes what L_csd is to maps: the mean over pairs of concepts of the linear centered kernel
-    alignment of their parts of the centers (C, K): 0 where two concepts arrange the classes independently of one
-    another, 1 where they arrange them alike, 0 if M = 1.
+    alignment of their parts of the soft signs of the centers (C, K): 0 where two concepts arrange the classes
+    independently of one another, 1 where they arrange them alike, 0 if M = 1. Of the centers themselves it would be
+    small as soon as a few of them are long and differ, whatever the codes of all others say.
 
     References
     ----------
     Linear CKA: Kornblith, Norouzi, Lee, Hinton, ICML 2019, section 3.
     """
-    subcenters = class_centers.unflatten(1, (n_concepts, -1)).transpose(0, 1)  # (M, C, K/M)
+    subcenters = _soft_signs(class_centers).unflatten(1, (n_concepts, -1)).transpose(0, 1)  # (M, C, K/M)
     subcenters = subcenters - subcenters.mean(dim=1, keepdim=True)
     return _mean_pairwise_cosine((subcenters @ subcenters.mT).flatten(1)[None])  # of Gram matrices (1, M, C·C)
+
+
+def center_separation_loss(class_centers: Tensor, most_alike: float = 0.5) -> Tensor:
+    """L_sep: no two classes may have nearly the same code; this project's own term, not the paper's.
+
+    Similar names have similar centers, which makes families, but an image of a class whose code is three bits from
+    another's is found with that one. The term is the mean over classes of how far the cosines of the soft signs of
+    its center and of every other one, (C, K), go beyond ``most_alike``: 0 where all codes differ in (1 - cosine)/2 of
+    their bits at least, which is a quarter.
+    """
+    signs = normalize(_soft_signs(class_centers), dim=1)
+    excess = (signs @ signs.T - most_alike).clamp(min=0)  # (C, C)
+    return 2 * excess.triu(diagonal=1).sum() / len(signs)
+
+
+def _soft_signs(class_centers: Tensor) -> Tensor:
+    """What codes will keep of centers (C, K): ±1 where an entry is large beside the others of its row, 0 at 0."""
+    size = class_centers.detach().abs().mean(dim=1, keepdim=True)  # (C, 1)
+    return class_centers / (class_centers**2 + (size / 2) ** 2).sqrt()
 
 
 def _mean_pairwise_cosine(vectors: Tensor) -> Tensor:
@@ -168,7 +189,7 @@ def grounding_loss(concept_maps: Tensor, patch_logits: Tensor, labels: Tensor, *
 
 
 def loss_terms(model: ConceptHash, output: ConceptHashOutput, labels: Tensor, config: LossConfig) -> dict[str, Tensor]:
-    """Every term whose weight is not 0, unweighted, by name: clf, quan, cd, sub, csd, evidence and ground.
+    """Every term whose weight is not 0, unweighted, by name: clf, quan, cd, sub, sep, csd, evidence and ground.
 
     Raises
     ------
@@ -193,6 +214,8 @@ def loss_terms(model: ConceptHash, output: ConceptHashOutput, labels: Tensor, co
         )
     if config.sub_weight:
         terms["sub"] = subcode_diversity_loss(centers, model.config.n_concepts)
+    if config.sep_weight:
+        terms["sep"] = center_separation_loss(centers)
     if config.csd_weight or config.ground_weight:
         to_maps = rollout_maps if config.csd_map == "rollout" else last_attention_maps
         maps = to_maps(output.attention, model.config.n_concepts, model.grid_size)

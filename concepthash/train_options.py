@@ -32,8 +32,8 @@ __all__ = ["make_configs", "make_parser"]
 MODEL_SWITCHES = ("reading", "center_input", "prompt_generator")
 BACKBONE_OPTIONS = ("backbone", "image_size", "output_stride", "stem_stage", "width", "depth", "adapter_dim")
 LOSS_SWITCHES = (
-    "clf_weight", "quan_weight", "cd_weight", "csd_weight", "ground_weight", "sub_weight", "ground_floor", "cd_margin",
-    "cd_offset",
+    "clf_weight", "quan_weight", "cd_weight", "csd_weight", "ground_weight", "sub_weight", "sep_weight", "ground_floor",
+    "cd_margin", "cd_offset",
 )  # fmt: skip
 
 

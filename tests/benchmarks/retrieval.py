@@ -61,6 +61,7 @@ ABLATIONS: dict[str, dict[str, Any]] = {  # what changes in the losses or in the
     "M = 8": {"n_concepts": 8},
     "without L_ground": {"ground_weight": 0.0},
     "without L_sub": {"sub_weight": 0.0},
+    "without L_sep": {"sep_weight": 0.0},
     "tokens read all": {"reading": "all"},
 }
 HASHERS = ("ITQ", "LSH")  # unsupervised, of features that somebody else made

@@ -10,6 +10,7 @@ from torch import Tensor
 from concepthash.config import LOSS_PRESETS, LossConfig
 from concepthash.errors import ConfigError
 from concepthash.losses import (
+    center_separation_loss,
     classification_loss,
     concept_discrimination_loss,
     concept_spatial_diversity_loss,
@@ -88,10 +89,28 @@ def test_subcode_diversity_compares_how_concepts_arrange_the_classes() -> None:
     assert float(subcode_diversity_loss(first, 1)) == 0.0
 
 
-def test_subcode_diversity_moves_the_centers(images: Tensor) -> None:
-    config, model = LossConfig(sub_weight=1.0), tiny_model().train()
+def test_long_centers_of_a_few_classes_do_not_hide_that_the_others_repeat_their_sub_codes() -> None:
+    torch.manual_seed(0)
+    part = torch.randn(30, 4)
+    repeating = torch.cat([part, part], dim=1)
+    repeating[:5] = 100 * torch.randn(5, 8)
+    assert float(subcode_diversity_loss(repeating, 2)) > 0.5
+    assert float(subcode_diversity_loss(torch.randn(30, 8), 2)) < 0.3
+
+
+def test_separation_is_what_two_codes_are_more_alike_than_in_three_quarters_of_their_bits() -> None:
+    apart = torch.tensor([[1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 1.0, -1.0], [-1.0, -1.0, 1.0, 1.0]])
+    assert float(center_separation_loss(apart)) == 0.0
+    near = apart[[0, 0, 2]] * torch.tensor([[1.0], [50.0], [1.0]])  # a long center has the same code as a short one
+    assert float(center_separation_loss(near)) == pytest.approx(2 * 0.5 / 3)
+    assert float(center_separation_loss(near, most_alike=0.9)) == pytest.approx(2 * 0.1 / 3)
+
+
+@pytest.mark.parametrize("name", ["sub", "sep"])
+def test_terms_of_the_centers_move_them(name: str, images: Tensor) -> None:
+    config, model = LossConfig(sub_weight=1.0, sep_weight=1.0), tiny_model().train()
     terms = loss_terms(model, model(images, n_attention=1), torch.tensor([0, 1, 2]), config)
-    terms["sub"].backward()
+    terms[name].backward()
     assert all(p.grad.abs().sum() > 0 for p in model.class_centers.parameters())
 
 
@@ -162,7 +181,7 @@ def test_presets_differ_where_paper_and_released_code_do() -> None:
     assert {(p.clf_weight, p.quan_weight, p.cd_weight, p.scale, p.margin) for p in (paper, released)} == {
         (1, 1, 1, 8, 0.2)
     }
-    assert {(p.ground_weight, p.sub_weight, p.csd_map) for p in (paper, released)} == {(0, 0, "last")}
+    assert {(p.ground_weight, p.sub_weight, p.sep_weight, p.csd_map) for p in (paper, released)} == {(0, 0, 0, "last")}
 
 
 def test_grounding_a_model_without_patch_classifier_is_refused(images: Tensor) -> None:
