@@ -161,7 +161,7 @@ class LossConfig:
     sub_weight
         Weight of L_sub, this project's own term: sub-codes of different concepts must arrange the classes differently.
     sep_weight
-        Weight of L_sep, this project's own term: the codes of any two classes must differ in a quarter of their bits.
+        Weight of L_sep, this project's own term: no two classes have more similar codes than random ones would be.
     scale, margin
         Scale s and additive cosine margin m of the classification terms.
     cd_margin

@@ -118,16 +118,16 @@ def subcode_diversity_loss(class_centers: Tensor, n_concepts: int) -> Tensor:
     return _mean_pairwise_cosine((subcenters @ subcenters.mT).flatten(1)[None])  # of Gram matrices (1, M, C·C)
 
 
-def center_separation_loss(class_centers: Tensor, most_alike: float = 0.5) -> Tensor:
+def center_separation_loss(class_centers: Tensor) -> Tensor:
     """L_sep: no two classes may have nearly the same code; this project's own term, not the paper's.
 
     Similar names have similar centers, which makes families, but an image of a class whose code is three bits from
-    another's is found with that one. The term is the mean over classes of how far the cosines of the soft signs of
-    its center and of every other one, (C, K), go beyond ``most_alike``: 0 where all codes differ in (1 - cosine)/2 of
-    their bits at least, which is a quarter.
+    another's is found with that one. The cosine of two random codes of K bits has a standard deviation of 1/√K. The
+    term is the mean over classes of how far the cosines of the soft signs of its center and of every other one,
+    (C, K), go beyond two of them: of 64 bits 24 must differ, of 16 bits four.
     """
     signs = normalize(_soft_signs(class_centers), dim=1)
-    excess = (signs @ signs.T - most_alike).clamp(min=0)  # (C, C)
+    excess = (signs @ signs.T - 2 / signs.shape[1] ** 0.5).clamp(min=0)  # (C, C)
     return 2 * excess.triu(diagonal=1).sum() / len(signs)
 
 
