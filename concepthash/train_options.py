@@ -132,7 +132,7 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
 
 def _add_losses(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    for term in ("clf", "quan", "cd", "csd", "ground", "sub"):
+    for term in ("clf", "quan", "cd", "csd", "ground", "sub", "sep"):
         add(f"--{term}-weight", type=float, help=f"weight of L_{term}")
     add("--ground-floor", choices=get_args(GroundFloor), help="what counts as no evidence")
     add("--cd-margin", choices=get_args(Margin), help="concepts that L_cd gives a margin")
