@@ -22,6 +22,7 @@ TERMS: tuple[tuple[str, float, str], ...] = tuple(
         ("csd", "Concepts must look at different places of an image."),
         ("ground", "The places a concept looks at must show the class by themselves."),
         ("sub", "Sub-codes of different concepts must sort the classes in different ways."),
+        ("sep", "No two classes may have nearly the same code."),
     )
 )
 _CLIP = "timm/vit_base_patch32_clip_224.openai"  # where open_clip finds "ViT-B-32-quickgelu" of "openai"

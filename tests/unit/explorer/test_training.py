@@ -19,6 +19,7 @@ from builders import tiny_classes, tiny_model
 from training_rig import make_service, make_settings, wait_for, zip_of_images
 
 from concepthash.checkpoint import read_checkpoint, save_checkpoint
+from concepthash.config import LOSS_PRESETS
 from concepthash.data import read_image_folder
 from concepthash.encode import encode_table
 from concepthash.encoder import Encoder
@@ -208,7 +209,8 @@ def test_a_plan_that_cannot_be_is_refused(service: TrainingService, archive: Pat
 def test_what_can_be_planned_is_listed(service: TrainingService) -> None:
     assert service.starts() == ("birds-8",)
     assert service.languages()[-1][0] == "none"
-    assert ("csd", 1.5) in [(term, weight) for term, weight, _ in service.terms()]
+    weights = {name: value for name, value in vars(LOSS_PRESETS["grounded"]).items() if name.endswith("_weight")}
+    assert {f"{term}_weight": weight for term, weight, _ in service.terms()} == weights
 
 
 def test_the_worker_is_told_the_plan_and_nothing_else(root: Path, service: TrainingService, archive: Path) -> None:
