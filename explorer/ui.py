@@ -38,6 +38,7 @@ def build_page(services: Services) -> gr.Blocks:
         memory = train_memory()
         link = _header(page, services, session, memory.mine)
         query_panel(page, services, session)
+        selected = gr.State(0.0)  # stands before the tabs: Gradio counts whatever is among them as one
         with gr.Tabs(selected="explain", elem_id="ch-tabs") as tabs:
             with gr.Tab("Explain", id="explain") as explain:
                 explain_tab(page, api, session, tabs)
@@ -47,7 +48,6 @@ def build_page(services: Services) -> gr.Blocks:
                 subcodes_tab(page, api, session, tabs)
             with gr.Tab("Centers", id="centers") as centers:
                 centers_tab(page, api, session, tabs)
-            selected = gr.State(0.0)
             opened = [(explain, "explain"), (match, "match"), (subcodes, "subcodes"), (centers, "centers")]
             if services.settings.may_train:
                 with gr.Tab("Train", id="train") as train:

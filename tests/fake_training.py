@@ -26,6 +26,7 @@ TERMS = (
     ("cd", 1.0, "Keeps sub-codes of one image apart."),
     ("ground", 2.0, "Ties each concept to a compact region."),
     ("sub", 1.0, "Lets every sub-code tell classes by itself."),
+    ("sep", 1.0, "Keeps classes from having nearly the same code."),
 )
 HOSTILE = "<img src=x onerror=window.hacked=1>"
 

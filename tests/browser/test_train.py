@@ -77,6 +77,7 @@ def tab(visit: Visit, trainer: str, fake: FakeTraining) -> Iterator[Page]:
 def open_tab(page: Page) -> None:
     page.get_by_role("tab", name="Train").click()
     expect(page.locator(".ch-stephead")).to_have_count(4)
+    expect(page.get_by_role("tab")).to_have_text(["Explain", "Match", "Sub-codes", "Centers", "Train"])
 
 
 def send_zip(page: Page, name: str = "garden_birds.zip", content: bytes | None = None) -> None:
