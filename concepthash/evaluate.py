@@ -52,7 +52,7 @@ def evaluate(
     -------
     dict
         ``map`` (tie-averaged), ``map_topk``, ``precision_at_10``, ``map_per_concept``, ``accuracy`` (nearest class
-        center by cosine), ``bit_balance``, ``concept_overlap``, with several concepts ``subcode_redundancy`` and
+        center by cosine), ``bit_balance``, with several concepts ``subcode_redundancy``, ``concept_overlap`` and
         ``repeated_centers`` (share of classes whose center is M times the same sub-code), and, where the data set has
         boxes, ``concept_on_object`` and its minimum; all in [0, 1]. Where it has boxes and key-points of birds also
         `keypoint_figures`. Where it has masks of parts also `part_figures` and ``match_attribute_agreement``, see
@@ -134,7 +134,7 @@ def retrieval_figures(
 
 def concept_figures(maps: np.ndarray, image_sizes: np.ndarray, boxes: np.ndarray | None) -> dict[str, Any]:
     """Figures of concept maps (n, M, h, w) alone; ``boxes`` (n, 4) may be None."""
-    figures: dict[str, Any] = {"concept_overlap": concept_overlap(maps)}
+    figures: dict[str, Any] = {"concept_overlap": concept_overlap(maps)} if maps.shape[1] > 1 else {}
     if boxes is not None:
         on_object = peaks_in_boxes(maps, image_sizes, boxes).mean(axis=0)  # (M,)
         figures |= {"concept_on_object": on_object.tolist(), "concept_on_object_min": float(on_object.min())}

@@ -232,8 +232,8 @@ def hashed_rows(run: Run, data: Data, train: np.ndarray, test: np.ndarray, minut
 
 
 def row(run: Run, bits: int, minutes: float, epochs: int, figures: dict[str, Any]) -> dict[str, Any]:
-    """What is kept of a run; one concept alone has no overlap, which is NaN."""
-    kept = {name: value for name, value in figures.items() if not name.endswith("_interval") and value == value}
+    """What is kept of a run."""
+    kept = {name: value for name, value in figures.items() if not name.endswith("_interval")}
     return (
         dataclasses.asdict(run)
         | {"bits": bits, "run": run.method, "epochs": epochs, "minutes": round(minutes, 2)}

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builders import tiny_classes, tiny_config, tiny_model
 
-from concepthash.checkpoint import Checkpoint
+from concepthash.checkpoint import Checkpoint, save_checkpoint
 from concepthash.data import read_dataset
 from concepthash.encoder import Encoder
 from concepthash.errors import DataError
@@ -35,6 +36,15 @@ def test_evaluate_prints_every_figure(
         "repeated_centers",
     ):
         assert 0 <= figures[name] <= 1
+
+
+def test_one_concept_alone_has_no_figures_that_compare_several(
+    tmp_path: Path, cub_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = save_checkpoint(tmp_path / "alone", tiny_model(tiny_config(n_concepts=1)), tiny_classes())
+    assert main(["--checkpoint", str(alone.path), "--data", str(cub_folder), "--device", "cpu", "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)  # NaN is no JSON
+    assert not {"concept_overlap", "subcode_redundancy", "repeated_centers"} & set(figures)
 
 
 def add_key_points(folder: Path) -> None:
