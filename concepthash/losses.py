@@ -133,7 +133,7 @@ def center_separation_loss(class_centers: Tensor) -> Tensor:
 
 def _soft_signs(class_centers: Tensor) -> Tensor:
     """What codes will keep of centers (C, K): ±1 where an entry is large beside the others of its row, 0 at 0."""
-    size = class_centers.detach().abs().mean(dim=1, keepdim=True)  # (C, 1)
+    size = class_centers.detach().abs().mean(dim=1, keepdim=True).clamp(min=1e-6)  # (C, 1)
     return class_centers / (class_centers**2 + (size / 2) ** 2).sqrt()
 
 

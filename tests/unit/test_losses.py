@@ -106,6 +106,12 @@ def test_separation_is_what_two_codes_are_more_alike_than_random_ones() -> None:
     assert float(center_separation_loss(near)) == pytest.approx(2 * 0.5 / 3)
 
 
+def test_a_center_of_zeros_gives_terms_and_gradients_that_are_finite() -> None:
+    centers = torch.cat([torch.zeros(1, 8), torch.eye(4, 8)]).requires_grad_()
+    (subcode_diversity_loss(centers, 2) + center_separation_loss(centers)).backward()
+    assert centers.grad is not None and centers.grad.isfinite().all()
+
+
 @pytest.mark.parametrize("name", ["sub", "sep"])
 def test_terms_of_the_centers_move_them(name: str, images: Tensor) -> None:
     config, model = LossConfig(sub_weight=1.0, sep_weight=1.0), tiny_model().train()
