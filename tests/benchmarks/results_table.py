@@ -39,14 +39,17 @@ def write_table(results: Path, readme: Path) -> str:
 
 
 def _tables(rows: Sequence[dict[str, Any]]) -> list[str]:
-    groups: dict[tuple[str, int], dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
-    for row in rows:
-        groups[row["data"], row["bits"]][row["method"]].append(row)
+    groups: dict[tuple[str, int, int], dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
+    shortest = {
+        name: min(r["epochs"] for r in rows if r["data"] == name and r["epochs"]) for name in {r["data"] for r in rows}
+    }
+    for row in rows:  # what is not trained stands among the shortest trainings
+        groups[row["data"], row["bits"], row["epochs"] or shortest[row["data"]]][row["method"]].append(row)
     lines = []
-    for (data, bits), methods in sorted(groups.items()):
+    for (data, bits, epochs), methods in sorted(groups.items()):
         lines += [
             "",
-            f"**{data}, {bits} bits**",
+            f"**{data}, {bits} bits, {epochs} epochs**",
             "",
             f"| method | {' | '.join(HEADS)} |",
             "|---" * (len(HEADS) + 1) + "|",

@@ -47,6 +47,9 @@ BITS = {"birds": (6, 16, 32, 64), "cars": (6, 32, 64)}
 FAMILIES = {"birds": "", "cars": "make"}
 SEEDS = (0, 1, 2)
 OURS = "ConceptHash"
+LONG = {
+    "birds": (32, 64)
+}  # where 30 epochs do not say who wins: bits of the longer trainings of the first three methods
 ABLATED = {16: SEEDS, 64: (0,)}  # bits of the ablations, and their seeds
 ABLATIONS: dict[str, dict[str, Any]] = {  # what changes in the losses or in the model
     "without L_csd": {"csd_weight": 0.0},
@@ -65,6 +68,7 @@ ABLATIONS: dict[str, dict[str, Any]] = {  # what changes in the losses or in the
     "tokens read all": {"reading": "all"},
 }
 HASHERS = ("ITQ", "LSH")  # unsupervised, of features that somebody else made
+FROZEN, TRAINED = "frozen features", "trained features"  # whose
 LOSS_FIELDS = {field.name for field in dataclasses.fields(LOSS_PRESETS["grounded"])}
 
 
@@ -75,18 +79,26 @@ class Run:
     data: str
     method: str
     bits: int
+    epochs: int  # 0 where nothing is trained
     seed: int
 
+    def __str__(self) -> str:
+        return f"{self.data} {self.method} {self.bits} bits {self.epochs} epochs"
 
-def all_runs() -> Iterator[Run]:
+
+def all_runs(epochs: dict[str, int], long_epochs: int) -> Iterator[Run]:
     """Every training of the table, seed by seed, so that a table of fewer seeds is there early."""
+    methods = (OURS, "OrthoHash", "CSQ", "HashNet")
     for seed in SEEDS:
         for data, lengths in BITS.items():
-            for bits in lengths:
-                yield from (Run(data, method, bits, seed) for method in (OURS, "OrthoHash", "CSQ", "HashNet"))
-            yield from (Run(data, kind, 0, seed) for kind in ("frozen features", "trained features"))
+            yield from (Run(data, method, bits, epochs[data], seed) for bits in lengths for method in methods)
+            yield from (Run(data, kind, 0, n, seed) for kind, n in ((FROZEN, 0), (TRAINED, epochs[data])))
+            yield from (
+                Run(data, method, bits, long_epochs, seed) for bits in LONG.get(data, ()) for method in methods[:3]
+            )
         lengths = [bits for bits, seeds in ABLATED.items() if seed in seeds]
-        yield from (Run("birds", f"{OURS}, {change}", bits, seed) for bits in lengths for change in ABLATIONS)
+        ablations = [f"{OURS}, {change}" for change in ABLATIONS]
+        yield from (Run("birds", name, bits, epochs["birds"], seed) for bits in lengths for name in ablations)
 
 
 def n_concepts_of(bits: int) -> int:
@@ -99,12 +111,12 @@ def rows_of(run: Run, options: argparse.Namespace) -> list[dict[str, Any]]:
     torch.set_num_threads(1)
     data = Data(run.data, options)
     started = time.process_time()
-    if run.method == "frozen features":
+    if run.method == FROZEN:
         train, test = (pooled(features) for features in (data.train_features, data.test_features))
         return hashed_rows(run, data, train, test, 0.0)
-    model = data.train(run, options.epochs[run.data])
+    model = data.train(run)
     minutes = (time.process_time() - started) / 60
-    if run.method == "trained features":
+    if run.method == TRAINED:
         train, test = (encode(model, features)[1] for features in (data.train_features, data.test_features))
         return hashed_rows(run, data, train, test, minutes)
     gallery, queries = (encode(model, features)[0] for features in (data.train_features, data.test_features))
@@ -115,7 +127,7 @@ def rows_of(run: Run, options: argparse.Namespace) -> list[dict[str, Any]]:
     if run.method.startswith(OURS):
         centers = model.class_centers().detach().float().numpy()
         figures["accuracy"] = nearest_center_accuracy(queries, centers, labels[1])
-    return [row(run, run.bits, minutes, options.epochs[run.data], figures)]
+    return [row(run, run.bits, minutes, figures)]
 
 
 class Data:
@@ -141,7 +153,7 @@ class Data:
         views = Views(table, config.image_size, n_views)
         return training_features(model.backbone, config, views, self.options.cache, cache_gb=self.options.cache_gb)
 
-    def train(self, run: Run, epochs: int) -> ConceptHash:
+    def train(self, run: Run) -> ConceptHash:
         """A trained model, in evaluation mode."""
         change = ABLATIONS.get(run.method.removeprefix(f"{OURS}, "), {})
         losses = {name: value for name, value in change.items() if name in LOSS_FIELDS}
@@ -152,7 +164,7 @@ class Data:
             dataclasses.replace(self.classes, text_features=()) if "centers" in change else self.classes,
             seed=run.seed,
         )
-        made = {"OrthoHash": OrthoHash, "CSQ": CSQ, "trained features": Softmax}
+        made = {"OrthoHash": OrthoHash, "CSQ": CSQ, TRAINED: Softmax}
         if run.method.startswith(OURS):
             objective = Objective(model, dataclasses.replace(LOSS_PRESETS["grounded"], **losses))
         elif run.method == "HashNet":
@@ -160,9 +172,9 @@ class Data:
         else:
             objective = made[run.method](model)
         precision = self.options.mixed_precision
-        config = TrainConfig(epochs=epochs, n_views=self.n_views, mixed_precision=precision, seed=run.seed)
+        config = TrainConfig(epochs=run.epochs, n_views=self.n_views, mixed_precision=precision, seed=run.seed)
         trainer = Trainer(objective, self.train_features, self.training.labels, config, make_accelerator("cpu", config))
-        while trainer.epoch < epochs:
+        while trainer.epoch < run.epochs:
             trainer.run_epoch()
         if self.options.keep and run.method == OURS:
             settings = {"model": model.config, "losses": objective.losses, "train": config}
@@ -225,30 +237,23 @@ def hashed_rows(run: Run, data: Data, train: np.ndarray, test: np.ndarray, minut
             figures = retrieval_figures(
                 gallery, data.training.labels, queries, data.testing.labels, n_concepts_of(bits)
             )
-            epochs = 0 if run.method == "frozen features" else data.options.epochs[run.data]
             spent = minutes + (time.process_time() - started) / 60
-            rows.append(row(run, bits, spent, epochs, figures) | {"method": f"{kind}, {run.method}"})
+            rows.append(row(run, bits, spent, figures) | {"method": f"{kind}, {run.method}"})
     return rows
 
 
-def row(run: Run, bits: int, minutes: float, epochs: int, figures: dict[str, Any]) -> dict[str, Any]:
+def row(run: Run, bits: int, minutes: float, figures: dict[str, Any]) -> dict[str, Any]:
     """What is kept of a run."""
     kept = {name: value for name, value in figures.items() if not name.endswith("_interval")}
-    return (
-        dataclasses.asdict(run)
-        | {"bits": bits, "run": run.method, "epochs": epochs, "minutes": round(minutes, 2)}
-        | kept
-    )
+    return dataclasses.asdict(run) | {"bits": bits, "run": run.method, "minutes": round(minutes, 2)} | kept
 
 
-def known_runs(file: Path, epochs: dict[str, int]) -> set[Run]:
-    """Runs that have a row, of the same number of epochs."""
+def known_runs(file: Path) -> set[Run]:
+    """Runs that have a row."""
     rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
-    several = ("frozen features", "trained features")
     return {
-        Run(r["data"], r["run"], 0 if r["run"] in several else r["bits"], r["seed"])
+        Run(r["data"], r["run"], 0 if r["run"] in (FROZEN, TRAINED) else r["bits"], r["epochs"], r["seed"])
         for r in rows
-        if r["epochs"] in (0, epochs[r["data"]])
     }
 
 
@@ -256,11 +261,8 @@ def main() -> int:
     """Train what is missing, and write the table."""
     options = _options()
     options.results.parent.mkdir(parents=True, exist_ok=True)
-    known = known_runs(options.results, options.epochs)
-    wanted = [
-        run for run in all_runs() if run.seed in options.seeds and options.only in f"{run.data} {run.method} {run.bits}"
-    ]
-    missing = [run for run in wanted if run not in known]
+    known, runs = known_runs(options.results), all_runs(options.epochs, options.epochs_long)
+    missing = [run for run in runs if run.seed in options.seeds and options.only in str(run) and run not in known]
     os.environ |= {"OMP_NUM_THREADS": "1"}
     with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
         futures = [pool.submit(rows_of, run, options) for run in missing]
@@ -281,10 +283,11 @@ def _options() -> argparse.Namespace:
     add("--cache-gb", type=float, default=30.0)
     add("--epochs-birds", type=int, default=30)
     add("--epochs-cars", type=int, default=30)
+    add("--epochs-long", type=int, default=110, help="of the longer trainings")
     add("--views-birds", type=int, default=16)
     add("--views-cars", type=int, default=4)
     add("--seeds", type=int, nargs="*", default=SEEDS)
-    add("--only", default="", help="only runs whose data, method and bits contain this text")
+    add("--only", default="", help='only runs whose line, such as "birds CSQ 32 bits 30 epochs", contains this text')
     add("--mixed-precision", choices=("no", "bf16"), default="bf16", help="no: for CPUs that do not multiply in bf16")
     add("--jobs", type=int, default=os.cpu_count() or 1, help="trainings at once, each of one thread")
     add("--keep", type=Path, help="folder for checkpoints of the ConceptHash models that are trained")

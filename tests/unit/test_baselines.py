@@ -8,6 +8,7 @@ import pytest
 import torch
 from benchmarks.baselines import CSQ, HashNet, OrthoHash, Softmax, fixed_centers
 from benchmarks.results_table import BEGIN, END, write_table
+from benchmarks.retrieval import all_runs, known_runs, row
 from builders import tiny_config, tiny_model
 
 from concepthash.model import ConceptHashOutput
@@ -91,9 +92,12 @@ def test_without_batch_norm_specificity_matters_and_behind_it_it_cannot() -> Non
 
 def test_the_table_has_means_spreads_and_our_method_first(tmp_path: Path) -> None:
     rows = [
-        {"data": "birds", "bits": 16, "method": method, "map": value, "map_topk": value, "precision_at_10": 0.5,
-         "map_per_concept": [0.2, 0.4], "minutes": 3.0} | ({"concept_overlap": 0.1} if method == "ConceptHash" else {})
-        for method, values in (("CSQ", (0.5,)), ("ConceptHash", (0.7, 0.8, 0.9)))
+        {"data": "birds", "bits": 16, "epochs": epochs, "method": method, "map": value, "map_topk": value,
+         "precision_at_10": 0.5, "map_per_concept": [0.2, 0.4], "minutes": 3.0}
+        | ({"concept_overlap": 0.1} if method == "ConceptHash" else {})
+        for method, epochs, values in (
+            ("LSH", 0, (0.3,)), ("CSQ", 30, (0.5,)), ("CSQ", 110, (0.6,)), ("ConceptHash", 30, (0.7, 0.8, 0.9))
+        )
         for value in values
     ]  # fmt: skip
     (tmp_path / "results.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -105,4 +109,16 @@ def test_the_table_has_means_spreads_and_our_method_first(tmp_path: Path) -> Non
     assert "old" not in text
     assert "| ConceptHash | 0.800 ± 0.100 | 0.800 ± 0.100 | 0.500 ± 0.000 | 0.300 ± 0.000 | 0.100 ± 0.000 |" in text
     assert "| CSQ | 0.500 | 0.500 | 0.500 | 0.300 | – |" in text
-    assert text.index("| ConceptHash |") < text.index("| CSQ |")
+    assert "| CSQ | 0.600 |" in text.split("**birds, 16 bits, 110 epochs**")[1]
+    order = [text.index(f"| {method} |") for method in ("ConceptHash", "CSQ", "LSH")]
+    assert order == sorted(order)
+
+
+def test_a_run_of_the_table_with_its_row_is_not_made_again(tmp_path: Path) -> None:
+    runs = list(all_runs({"birds": 30, "cars": 30}, 110))
+    assert len(set(runs)) == len(runs)
+    assert {run.epochs for run in runs if run.bits == 64 and run.method == "CSQ"} == {30, 110}
+    lines = [json.dumps(row(run, run.bits or 6, 1.0, {"map": 0.5}) | {"method": "a name"}) for run in runs]
+    (tmp_path / "results.jsonl").write_text("\n".join(lines))
+    assert known_runs(tmp_path / "results.jsonl") == set(runs)
+    assert known_runs(tmp_path / "none.jsonl") == set()
