@@ -1,6 +1,9 @@
 """Who may import whom: each layer knows only what stands left of it."""
 
 import ast
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -192,6 +195,15 @@ def test_imports_inside_concepthash_run_one_way(file: Path) -> None:
 
 
 def test_only_settings_reads_the_environment() -> None:
-    """And `devices`, which finds there what ``accelerate launch`` says."""
+    """And `devices`, which finds there what ``accelerate launch`` says; the package asks torch for large pages."""
     readers = [module_name(f) for f in SOURCES if "os.environ" in f.read_text() or "getenv" in f.read_text()]
-    assert set(readers) <= {"explorer.settings", "app", "concepthash.devices"}, readers
+    assert set(readers) <= {"explorer.settings", "app", "concepthash", "concepthash.devices"}, readers
+
+
+@pytest.mark.parametrize("wanted", ["", "0"])
+def test_the_package_asks_torch_for_large_pages_unless_somebody_did_not_want_them(wanted: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "THP_MEM_ALLOC_ENABLE"}
+    environment |= {"THP_MEM_ALLOC_ENABLE": wanted} if wanted else {}
+    command = [sys.executable, "-c", "import concepthash, os; print(os.environ['THP_MEM_ALLOC_ENABLE'])"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, cwd=ROOT).stdout
+    assert said.strip() == (wanted or "1")
