@@ -6,7 +6,6 @@ import json
 import logging
 import shutil
 import sys
-import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -61,7 +60,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _train(options: argparse.Namespace, report: RunReport) -> Checkpoint | None:
     """Train and save; the checkpoint in the main process, None in others."""
-    started = time.monotonic()
     out = Path(options.out)
     run = out / "run"
     if (out / "config.json").exists():
@@ -103,7 +101,7 @@ def _train(options: argparse.Namespace, report: RunReport) -> Checkpoint | None:
         "device": accelerator.device.type,
         "processes": accelerator.num_processes,
         "start": start and start.name,
-        "minutes": round((time.monotonic() - started) / 60, 1),
+        "minutes": round(trainer.seconds / 60, 1),
     }
     if accelerator.is_main_process:
         save_checkpoint(run / "final", model, classes, metrics=settings)

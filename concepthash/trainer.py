@@ -2,6 +2,7 @@
 
 import io
 import math
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -74,6 +75,7 @@ class Trainer:
         self.step = 0
         self.history: list[dict[str, float]] = []
         self._sums: dict[str, float] = {}
+        self._began, self._spent = time.monotonic(), 0.0  # the seconds of earlier, killed parts of this run
         objective.model.backbone.feature_dropout.p = config.feature_dropout
         self.objective, self.optimizer = accelerator.prepare(objective, _make_optimizer(objective, config))
 
@@ -86,6 +88,11 @@ class Trainer:
     def epoch(self) -> int:
         """Epochs that are done."""
         return self.step // self.n_steps
+
+    @property
+    def seconds(self) -> float:
+        """What this run has taken so far, from its first step on and over all its kills."""
+        return self._spent + time.monotonic() - self._began
 
     def learning_rate(self, step: int) -> float:
         """Learning rate of a step: a linear warm-up, then half a cosine down to 0.
@@ -200,6 +207,7 @@ class Trainer:
             "step": self.step,
             "sums": self._sums,
             "history": self.history,
+            "seconds": self.seconds,
         }
         content = io.BytesIO()  # torch.save hides what a full disk says
         torch.save(state, content)
@@ -224,6 +232,7 @@ class Trainer:
         if self.accelerator.scaler:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         self.step, self._sums, self.history = state["step"], state["sums"], state["history"]
+        self._began, self._spent = time.monotonic(), state.get("seconds", 0.0)
 
 
 def _half_cosine(share: float) -> float:

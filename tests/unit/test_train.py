@@ -6,6 +6,7 @@ import json
 import math
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -90,6 +91,17 @@ def test_a_resumed_run_ends_with_the_same_weights(
     assert resumed.history == unbroken.history
     for name, tensor in unbroken.model.state_dict().items():
         assert torch.equal(tensor, resumed.model.state_dict()[name]), name
+
+
+def test_the_time_of_a_run_counts_what_it_took_before_it_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, 60.0, 1000.0, 1010.0, 1040.0])  # begun, saved; begun again, resumed, asked
+    monkeypatch.setattr("concepthash.trainer.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    new_trainer().save(tmp_path / "state.pt")
+    resumed = new_trainer()
+    resumed.resume(tmp_path / "state.pt")
+    assert resumed.seconds == 90.0
 
 
 def test_stages_of_the_stem_train_at_their_own_rate_and_the_rest_of_it_not_at_all() -> None:
