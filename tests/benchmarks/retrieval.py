@@ -47,9 +47,7 @@ BITS = {"birds": (6, 16, 32, 64), "cars": (6, 32, 64)}
 FAMILIES = {"birds": "", "cars": "make"}
 SEEDS = (0, 1, 2)
 OURS = "ConceptHash"
-LONG = {
-    "birds": (32, 64)
-}  # where 30 epochs do not say who wins: bits of the longer trainings of the first three methods
+LONG = {"birds": (32, 64)}  # bits of the longer trainings of the first three methods: 30 epochs are not their end
 ABLATED = {16: SEEDS, 64: (0,)}  # bits of the ablations, and their seeds
 ABLATIONS: dict[str, dict[str, Any]] = {  # what changes in the losses or in the model
     "without L_csd": {"csd_weight": 0.0},
