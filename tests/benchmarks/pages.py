@@ -8,11 +8,9 @@ bird models, and its whole forward pass of 16 images and of one. ``speed`` is th
 import argparse
 import json
 import os
-import re
 import subprocess
 import sys
 import time
-from pathlib import Path
 from statistics import median
 
 import numpy as np
@@ -20,7 +18,7 @@ import torch
 
 from concepthash.config import TrainConfig
 
-from .train import Bare, new_model
+from .train import Bare, new_model, peak_of_process
 
 WAYS = {"large": "1", "small": "0"}
 WORK = ("step", "16 images", "image")
@@ -39,7 +37,7 @@ def serve() -> None:
             with torch.inference_mode():
                 model(images[:1] if line.strip() == "image" else images)
         print(time.perf_counter() - started, flush=True)
-    print(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])  # type: ignore[index]
+    print(peak_of_process())
 
 
 def main() -> None:
@@ -63,7 +61,7 @@ def main() -> None:
             took = float(servers[way].stdout.readline())  # type: ignore[union-attr]
             if round_number >= 3:
                 spent.append(took)
-    peaks = {way: int(server.communicate()[0]) / 1e3 for way, server in servers.items()}
+    peaks = {way: float(server.communicate()[0]) for way, server in servers.items()}
     medians = {key: median(spent) for key, spent in seconds.items()}
     print(json.dumps({
         "threads": torch.get_num_threads(),

@@ -114,6 +114,11 @@ def peak_memory(kind: str, device: str, folder: Path) -> float:
         loop.step()
     if device == "cuda":
         return torch.cuda.max_memory_allocated() / 1e6
+    return peak_of_process()
+
+
+def peak_of_process() -> float:
+    """Megabytes that this process took at most so far."""
     status = Path("/proc/self/status").read_text()  # `resource` would give the parent's peak where that is larger
     return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1e3  # type: ignore[index]
 
