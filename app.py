@@ -11,7 +11,7 @@ from typing import Any
 
 from explorer.closing import close_page, leave, leave_when_asked, wait_for_the_end
 from explorer.doorway import Doorway
-from explorer.settings import Settings, read_settings
+from explorer.settings import Settings, read_settings, without_proxy
 
 NO_TELEMETRY = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
 
@@ -19,7 +19,7 @@ NO_TELEMETRY = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY":
 def main(arguments: list[str] | None = None) -> int:
     """Start the app; 0 when it ends as asked, 2 with one sentence on standard error when it cannot start."""
     settings = read_settings(arguments)
-    os.environ |= NO_TELEMETRY | {"GRADIO_TEMP_DIR": str(settings.uploads)}
+    os.environ |= NO_TELEMETRY | {"GRADIO_TEMP_DIR": str(settings.uploads)} | without_proxy(settings.host)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     from concepthash.errors import ConceptHashError
 
@@ -69,6 +69,7 @@ def serve(settings: Settings) -> None:
         app_kwargs=options,
         show_error=False,
         prevent_thread_lock=True,
+        _frontend=False,  # no check whether the page answers within 3 s, which ends the app on a busy machine
     )
     wait_for_the_end()
     close_page(page)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .flags import parser_of
 
-__all__ = ["Settings", "read_settings"]
+__all__ = ["Settings", "read_settings", "without_proxy"]
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -124,6 +124,14 @@ def read_settings(arguments: Sequence[str] | None = None, environ: Mapping[str, 
         max_unpacked_bytes=int(max(flags.train_mb * 2.5e6, Settings.max_unpacked_bytes)),
     )
     return settings
+
+
+def without_proxy(host: str, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Variables that keep the app's questions to itself, which Gradio asks at its start, from the proxy of others."""
+    env = os.environ if environ is None else environ
+    given = env.get("no_proxy") or env.get("NO_PROXY") or ""
+    hosts = ["*"] if given == "*" else filter(None, (given, "localhost", "127.0.0.1", "::1", host))
+    return dict.fromkeys(("no_proxy", "NO_PROXY"), ",".join(dict.fromkeys(hosts)))
 
 
 def _cache_folder(env: Mapping[str, str]) -> Path:

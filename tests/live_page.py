@@ -31,6 +31,7 @@ def live_page(services: Services) -> Iterator[str]:
         app_kwargs=_options(services, page),
         show_error=False,
         prevent_thread_lock=True,
+        _frontend=False,
         quiet=True,
     )
     try:

@@ -1,4 +1,5 @@
-"""The app with a model that takes ``SLOW_SECONDS`` for every explanation of an image that is not the first one."""
+"""The app on a machine too busy to show its page at once, with a model that takes ``SLOW_SECONDS`` for every
+explanation of an image that is not the first one."""
 
 import os
 import sys
@@ -7,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from app import main
+from app import NO_TELEMETRY, main
 
 
 def slow_down(seconds: float) -> None:
+    os.environ |= NO_TELEMETRY
+    from gradio import networking
+
     from concepthash.encoder import Encoder
 
     explain, n_calls = Encoder.explain_batch, [0]
@@ -22,6 +26,7 @@ def slow_down(seconds: float) -> None:
         return explain(self, *args)
 
     Encoder.explain_batch = slowly  # type: ignore[method-assign]
+    networking.url_ok = lambda url: False
 
 
 if __name__ == "__main__":

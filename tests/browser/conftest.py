@@ -102,7 +102,9 @@ def serve() -> Callable[..., AbstractContextManager[str]]:
 def serving(*arguments: str, folder: Path, **environ: str) -> Iterator[str]:
     """Run the app on a free port, with logs and cache in ``folder``, and give its address."""
     port, logs = free_port(), folder / "app.log"
-    env = os.environ | {"CONCEPTHASH_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"} | environ
+    nobody = f"http://127.0.0.1:{free_port()}"  # a proxy that does not answer: the app must not need it to start
+    env = os.environ | {"CONCEPTHASH_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
+    env |= {"HTTP_PROXY": nobody, "HTTPS_PROXY": nobody} | environ
     command = [sys.executable, "app.py", "--port", str(port), "--device", "cpu", *arguments]
     with logs.open("w") as log, subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log) as process:
         try:

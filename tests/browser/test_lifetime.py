@@ -132,12 +132,14 @@ def test_questions_about_health_are_answered_while_the_model_is_busy(
 
 
 def test_a_running_question_is_answered_before_the_app_ends(browser: Browser, run: Callable[..., AppProcess]) -> None:
-    with run(script="tests/slow_app.py", SLOW_SECONDS="2") as app, open_page(browser) as page:
+    with run(script="tests/slow_app.py", SLOW_SECONDS="4") as app, open_page(browser) as page:
         app.wait()
         page.goto(app.address)
         expect(page.locator(".ch-card").first).to_be_visible(timeout=PATIENT)
+        wait_until(lambda: app.health()[1]["queue"]["running"] == 0)
         before = page.locator(".ch-hero img").first.get_attribute("src")
         page.locator(".ch-thumb").nth(2).click()
+        time.sleep(1)  # what is quick has been answered
         wait_until(lambda: app.health()[1]["queue"]["running"] > 0)
         app.ask_to_end()
         expect(page.locator(".ch-hero img").first).not_to_have_attribute("src", before or "", timeout=15_000)

@@ -70,7 +70,7 @@ def walk(view: Page | FrameLocator, wait: Page) -> None:
     view.get_by_role("tab", name="Sub-codes").click()
     expect(view.locator("#ch-subcodes .ch-cell").first).to_be_visible(timeout=15_000)
     view.get_by_role("tab", name="Centers").click()
-    expect(view.locator(".ch-plot .main-svg").first).to_be_visible(timeout=20_000)
+    expect(view.locator(".ch-plot .main-svg").first).to_be_visible(timeout=60_000)
 
 
 def test_everything_loads_below_the_prefix_and_nothing_is_asked_beside_it(

@@ -1,11 +1,12 @@
 """Flags win over the environment, and defaults are safe."""
 
 import os
+import urllib.request
 from pathlib import Path
 
 import pytest
 
-from explorer.settings import Settings, read_settings
+from explorer.settings import Settings, read_settings, without_proxy
 
 
 def test_flags_win_over_the_environment() -> None:
@@ -83,3 +84,14 @@ def test_limits_of_training_are_settings() -> None:
 def test_a_limit_that_is_none_is_refused(value: str) -> None:
     with pytest.raises(SystemExit):
         read_settings(["--train-hours", value], {})
+
+
+def test_the_app_itself_is_asked_without_the_proxy_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"HTTP_PROXY": "http://proxy.example:3128", "NO_PROXY": "intern.example"}
+    found = without_proxy("192.168.1.7", given)
+    for name, value in (given | found).items():
+        monkeypatch.setenv(name, value)
+    for host in ("localhost", "127.0.0.1", "192.168.1.7", "intern.example"):
+        assert urllib.request.proxy_bypass(host)
+    assert not urllib.request.proxy_bypass("elsewhere.example")
+    assert without_proxy("127.0.0.1", {"no_proxy": "*"})["no_proxy"] == "*"
