@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ import torch
 from app_process import find_chromium, free_port, wait_for
 from builders import tiny_classes, tiny_model
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from concepthash.checkpoint import read_checkpoint, save_checkpoint
 from concepthash.data import read_image, read_image_folder
@@ -27,6 +28,7 @@ CLASSES = ("sooty tern", "marsh wren", "scarlet tanager", HOSTILE)
 # Gradio says so of what it was reading or asking when its page is left. Of a server that fails, Chromium itself says
 # "Failed to load resource", too, so that a test that looks away from these still sees it.
 OF_A_PAGE_LEFT = ("AbortError", "Unexpected error Connection errored out")
+idle: defaultdict[Browser, list[BrowserContext]] = defaultdict(list)  # that have forgotten who was there
 expect.set_options(timeout=20_000)  # milliseconds; a machine that does something else, too, fails no test
 
 
@@ -142,14 +144,28 @@ def visit(browser: Browser) -> Callable[[str], AbstractContextManager[Page]]:
 
 @contextmanager
 def visiting(browser: Browser, address: str) -> Iterator[Page]:
-    """Open the app in a browser that watches it."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    """Open the app in a browser that watches it, as somebody who has never been there."""
+    context = idle[browser].pop() if idle[browser] else browser.new_context(viewport={"width": 1280, "height": 900})
     visit = Visit(context.new_page())
     visit.watch()
     visit.page.goto(address)
     visit.page.wait_for_selector(".ch-card:visible, .ch-result:visible", timeout=30_000)
     yield visit.page
     hacked = visit.page.evaluate("window.hacked")
-    context.close()
+    forget(context, address)
+    idle[browser].append(context)
     assert not visit.problems
     assert hacked is None
+
+
+def forget(context: BrowserContext, address: str) -> None:
+    """Delete all that a visit leaves in a browser but the files of the page, which take seconds to load and compile."""
+    empty = context.new_page()
+    for page in context.pages:
+        if page is not empty:
+            page.close()
+    origin = {"origin": address.partition("?")[0].rstrip("/"), "storageTypes": "local_storage,indexeddb,cache_storage"}
+    context.new_cdp_session(empty).send("Storage.clearDataForOrigin", origin)
+    context.clear_cookies()
+    context.clear_permissions()
+    empty.close()

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,8 @@ import numpy as np
 import pytest
 from clickhouse_rig import ChdbServer, needs_chdb
 from fake_encoder import FakeEncoder, centers_of, content, logits_of, make_photos
+from forked import Forked
+from killed_encoding import be_killed
 from PIL import Image
 
 from concepthash import encode
@@ -189,48 +190,6 @@ def test_a_full_disk_is_said_and_the_next_run_goes_on(tmp_path: Path, monkeypatc
     assert content(tmp_path / "gallery") == content(tmp_path / "unbroken")
 
 
-KILLED = """
-import os, shutil, signal, sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[5])
-from clickhouse_rig import ChdbServer, needs_chdb
-from fake_encoder import FakeEncoder
-from concepthash.data import read_dataset
-from concepthash.encode import encode_table
-from concepthash.gallery import changes, partial, store
-
-def die():
-    os.kill(os.getpid(), signal.SIGKILL)
-
-def die_in(owner, name, call=1, after=False):
-    real, calls = getattr(owner, name), []
-    def patched(*args, **options):
-        calls.append(args)
-        if len(calls) == call and not after:
-            die()
-        result = real(*args, **options)
-        if len(calls) == call:
-            die()
-        return result
-    setattr(owner, name, patched)
-
-moments = {
-    "before the database has its tables": lambda: die_in(store, "create"),
-    "before the database has its name": lambda: die_in(os, "rename"),
-    "before the first image": lambda: die_in(FakeEncoder, "encode"),
-    "with a batch's first thumbnail written": lambda: die_in(Path, "write_bytes", 5, after=True),
-    "inside a transaction": lambda: die_in(changes, "insert", 8, after=True),
-    "after some commits": lambda: die_in(FakeEncoder, "encode", 4),
-    "after all commits": lambda: die_in(store.GalleryWriter, "finish"),
-    "with all marked complete": lambda: die_in(partial.PartialFolder, "publish"),
-    "just before it has its name": lambda: die_in(os, "rename", 3 if sys.argv[4] == "True" else 2),
-    "just after it has its name": lambda: die_in(os, "rename", 3 if sys.argv[4] == "True" else 2, after=True),
-    "with the replaced gallery half deleted": lambda: die_in(shutil, "rmtree"),
-}
-moments[sys.argv[3]]()
-table = read_dataset(sys.argv[1])
-encode_table(FakeEncoder(), table, sys.argv[2], batch_size=2, progress=False, overwrite=sys.argv[4] == "True")
-"""
 MOMENTS = {  # images and unreadable files that are stored by then
     "before the database has its tables": 0,
     "before the database has its name": 0,
@@ -248,9 +207,7 @@ COMPLETE = ("just after it has its name", "with the replaced gallery half delete
 
 
 def kill_at(moment: str, photos: Path, out: Path, overwrite: bool) -> None:
-    arguments = [str(photos), str(out), moment, str(overwrite), str(Path(__file__).parents[1])]
-    killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True, text=True, timeout=120)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert Forked(be_killed, moment, photos, out, overwrite).end()[0] == -signal.SIGKILL
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kills with a POSIX signal")
