@@ -3,6 +3,7 @@
 import errno
 import json
 import socket
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -66,6 +67,11 @@ class _Server(ThreadingHTTPServer):
     def server_bind(self) -> None:
         """Bind without asking a name server for the own name, which can take seconds."""
         TCPServer.server_bind(self)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Pass over visitors who leave before they are answered; tell the log of everything else."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Answer(BaseHTTPRequestHandler):

@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+import struct
 import threading
 
 import pytest
@@ -41,6 +42,31 @@ def test_health_says_what_is_being_done() -> None:
             assert (status, kind) == (503, "application/json")
             assert json.loads(content) == {"status": "loading", "doing": "Counting birds"}
         assert (ask(port, "GET", "/health?page")[0], ask(port, "GET", "/?page")[0]) == (200, 503)
+
+
+def test_visitors_who_leave_unanswered_are_no_error_and_a_flaw_is_one(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    port = free_port()
+    handled = threading.Semaphore(0)
+    shut = module._Server.shutdown_request
+
+    def shut_and_count(server: module._Server, request: socket.socket) -> None:
+        shut(server, request)
+        handled.release()
+
+    monkeypatch.setattr(module._Server, "shutdown_request", shut_and_count)
+    with Doorway("127.0.0.1", port) as doorway:
+        with socket.create_connection(("127.0.0.1", port)) as visitor:
+            visitor.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing resets
+            visitor.sendall(b"GET / HT")
+        assert handled.acquire(timeout=10)
+        assert not capfd.readouterr().err
+        monkeypatch.setattr(doorway, "state", lambda: 1 / 0)
+        with pytest.raises(http.client.RemoteDisconnected):
+            ask(port, "GET", "/health")
+        assert handled.acquire(timeout=10)
+        assert "ZeroDivisionError" in capfd.readouterr().err
 
 
 def test_the_port_is_free_again_when_the_app_takes_it() -> None:
