@@ -44,37 +44,46 @@ def serve(settings: Settings) -> None:
 
         services = load_services(settings)
         doorway.doing = "Building the page"
-        from explorer.ui import build_page, build_theme
-
         sweep(services)
         share_cores(settings)
-        page = build_page(services).queue(max_size=settings.queue_size)
-        page.space_id = None  # where a Space is opened directly, Gradio would fetch a bar for the top from other sites
-        theme, options = build_theme(), _options(services, page)
-    page.launch(
-        server_name=settings.host,
-        server_port=settings.port,
-        root_path=settings.root_path,
-        theme=theme,
-        css_paths=settings.styles,
-        head_paths=[settings.assets / "head.html"],
-        footer_links=[],
-        max_file_size=settings.max_request_bytes,
-        allowed_paths=[],
-        state_session_capacity=5 * settings.visitors,
-        ssr_mode=False,
-        share=False,
-        enable_monitoring=False,
-        mcp_server=True,
-        app_kwargs=options,
-        show_error=False,
-        prevent_thread_lock=True,
-        _frontend=False,  # no check whether the page answers within 3 s, which ends the app on a busy machine
-    )
+        page, options = build(services)
+    page.launch(**options)
     wait_for_the_end()
     close_page(page)
     services.training.close()
     leave()
+
+
+def build(services: Any) -> tuple[Any, dict[str, Any]]:
+    """Return the ``gr.Blocks`` over ``services`` and what to launch it with, which blocks no thread."""
+    from explorer.health import HealthRoute
+    from explorer.layers import layers
+    from explorer.ui import build_page, build_theme
+
+    settings = services.settings
+    page = build_page(services).queue(max_size=settings.queue_size)
+    page.space_id = None  # where a Space is opened directly, Gradio would fetch a bar for the top from other sites
+    health = HealthRoute(services.health.look, page, services.gate)
+    return page, {
+        "server_name": settings.host,
+        "server_port": settings.port,
+        "root_path": settings.root_path,
+        "theme": build_theme(),
+        "css_paths": settings.styles,
+        "head_paths": [settings.assets / "head.html"],
+        "footer_links": [],
+        "max_file_size": settings.max_request_bytes,
+        "allowed_paths": [],
+        "state_session_capacity": 5 * settings.visitors,
+        "ssr_mode": False,
+        "share": False,
+        "enable_monitoring": False,
+        "mcp_server": True,
+        "app_kwargs": {"middleware": layers(settings, page), "routes": [health.route]},
+        "show_error": False,
+        "prevent_thread_lock": True,
+        "_frontend": False,  # no check whether the page answers within 3 s, which ends the app on a busy machine
+    }
 
 
 def share_cores(settings: Settings) -> None:
@@ -91,14 +100,6 @@ def sweep(services: Any) -> None:
     uploads, seconds = services.settings.uploads, services.settings.upload_seconds
     delete_older(uploads, 0)
     start_sweeping(services.photos.sweep, services.explain.sweep, lambda: delete_older(uploads, seconds))
-
-
-def _options(services: Any, page: Any) -> dict[str, Any]:
-    from explorer.health import HealthRoute
-    from explorer.layers import layers
-
-    health = HealthRoute(services.health.look, page, services.gate)
-    return {"middleware": layers(services.settings, page), "routes": [health.route]}
 
 
 def check(settings: Settings) -> int:

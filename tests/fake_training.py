@@ -184,6 +184,9 @@ class FakeTraining:
         self._run(token)
         return self.model
 
+    def close(self) -> None:
+        """Leave nothing behind: nothing runs."""
+
     def download(self, token: str) -> Path:
         return self.zipped
 

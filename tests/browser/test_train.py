@@ -11,12 +11,12 @@ import gradio as gr
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from fake_training import FakeTraining, pictures_below
+from live_page import live_page
 from playwright.sync_api import Page, expect
 
-from app import _options
 from explorer.services import Services, load_services
 from explorer.settings import Settings
-from explorer.ui import build_page, build_theme
+from explorer.ui import build_page
 
 CLASSES = ("sooty tern", "marsh wren", "scarlet tanager", "<img src=x onerror=window.hacked=1> wren")
 Visit = Callable[[str], AbstractContextManager[Page]]
@@ -57,13 +57,8 @@ def services(settings: Settings, fake: FakeTraining) -> Services:
 
 @pytest.fixture(scope="module")
 def trainer(services: Services) -> Iterator[str]:
-    page = build_page(services)
-    _, address, _ = page.queue().launch(
-        theme=build_theme(), css_paths=services.settings.styles, footer_links=[],
-        prevent_thread_lock=True, quiet=True, app_kwargs=_options(services, page),
-    )  # fmt: skip
-    yield address
-    page.close()
+    with live_page(services) as address:
+        yield address
 
 
 @pytest.fixture
