@@ -236,7 +236,7 @@ def save_checkpoint(
     Parameters
     ----------
     half
-        Whether matrices are stored as float16 (vectors, biases and statistics stay float32).
+        Whether matrices are stored as float16 (vectors, biases, statistics and what float16 cannot hold stay float32).
     share_stem
         Whether the frozen stem goes to the folder ``stems`` beside this one, once for all checkpoints that use it,
         instead of into this one.
@@ -269,7 +269,10 @@ def save_checkpoint(
 
 def _stored(tensor: torch.Tensor, half: bool) -> torch.Tensor:
     tensor = tensor.detach().cpu().contiguous()
-    return tensor.half() if half and tensor.is_floating_point() and tensor.ndim > 1 else tensor
+    if not half or not tensor.is_floating_point() or tensor.ndim < 2:
+        return tensor
+    halved = tensor.half()
+    return halved if halved.isfinite().all() else tensor
 
 
 def rename_concepts(path: str | Path, names: Sequence[str]) -> None:

@@ -134,7 +134,7 @@ class ModelConfig:
             raise ConfigError("n_registers and text_hidden must be 0 or more.")
         if self.prompt_generator and self.prompt_dim % self.prompt_heads:
             raise ConfigError(
-                f"prompt_dim {self.prompt_dim} does not split over {self.prompt_heads} heads; use a multiple of it."
+                f"prompt_dim {self.prompt_dim} does not split over {self.prompt_heads} heads; choose another number."
             )
         if self.centers == "language" and self.text_dim < 1:
             raise ConfigError("Language-guided centers need text features; give text_dim, or choose other centers.")

@@ -50,8 +50,8 @@ def import_official(
         If the file or ``out`` cannot be used, or the class names do not fit.
     """
     path, folder = Path(file), Path(out)
-    if folder.is_symlink() or (folder.exists() and not _is_empty_folder(folder)):
-        raise CheckpointError(f"{folder.name!r} is there already; choose another --out.")
+    if not _is_free(folder):
+        raise CheckpointError(f"{folder.name!r} is there already, or no name for a folder; choose another --out.")
     model = model_from_official(path, assumed)
     table = _class_table(model, None if classes is None else Path(classes))
     origin: dict[str, Any] = {"file": path.name, "sha256": _sha256(path), "assumed": asdict(assumed)}
@@ -71,9 +71,13 @@ def import_official(
     return read_checkpoint(folder)
 
 
-def _is_empty_folder(folder: Path) -> bool:
+def _is_free(folder: Path) -> bool:
+    """Whether nothing is there but perhaps an empty folder, and a folder of that name can be."""
     try:
-        return folder.is_dir() and not any(folder.iterdir())
+        folder.lstat()
+        return not folder.is_symlink() and folder.is_dir() and not any(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return True
     except OSError:
         return False
 
@@ -169,7 +173,11 @@ def _parser() -> argparse.ArgumentParser:
     add("file", help=".pth file of the official trainer; it is read without running any code in it")
     add("--out", required=True, help="checkpoint folder to make")
     add("--classes", help="text file with one class name a line; default: class 1, class 2, and so on")
-    add("--heads", type=int, help="attention heads of a block; the file cannot tell. Default: width / 64, as in CLIP")
+    add(
+        "--heads",
+        type=int,
+        help="attention heads of a block; the file cannot tell. Default: those of CLIP of that width",
+    )
     add("--prompt-heads", type=int, default=Assumed.prompt_heads, help="attention heads of the prompt generator")
     add("--activation", choices=["quickgelu", "gelu"], default=Assumed.activation, help="inside a block's MLP")
     add(

@@ -91,7 +91,8 @@ def _unwrap(content: Any, file: Path) -> dict[str, Tensor]:
 
 
 def _is_plain(value: Any) -> bool:
-    return isinstance(value, Tensor) and value.layout is torch.strided and not (value.is_quantized or value.is_meta)
+    is_dense = isinstance(value, Tensor) and value.layout is torch.strided
+    return is_dense and not (value.is_quantized or value.is_meta or value.is_nested)
 
 
 def to_float32(tensors: Mapping[str, Tensor], file: Path) -> dict[str, Tensor]:
@@ -112,6 +113,11 @@ def to_float32(tensors: Mapping[str, Tensor], file: Path) -> dict[str, Tensor]:
         )
     whole = {name: t.detach() if name in counters else t.detach().float() for name, t in tensors.items()}
     broken = [name for name, tensor in whole.items() if not tensor.isfinite().all()]
+    negative = [name for name, tensor in whole.items() if name.endswith("running_var") and (tensor < 0).any()]
+    if negative:
+        raise CheckpointError(
+            f"Variances of {file.name!r} are negative: {listed(negative)}. Use an earlier checkpoint."
+        )
     if broken:
         raise CheckpointError(f"Weights of {file.name!r} are not finite: {listed(broken)}. Use an earlier checkpoint.")
     return whole

@@ -1,13 +1,14 @@
 """The official checkpoint format: which tensors a file holds, what their shapes tell, and where ours stand."""
 
 import re
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from .errors import CheckpointError
 from .official_file import listed
 
-__all__ = ["Layout", "Row", "is_alias", "rows_of", "sizes_of", "variant_of"]
+__all__ = ["Layout", "Row", "original_of", "rows_of", "sizes_of", "variant_of"]
 
 IGNORED = "backbone.vision_model.embeddings.position_ids"
 LAYER = "backbone.vision_model.encoder.layers.{}."
@@ -124,12 +125,14 @@ def variant_of(shapes: Mapping[str, tuple[int, ...]]) -> Layout:
     def has(*starts: str) -> bool:
         return any(name.startswith(starts) for name in shapes)
 
-    learnable: Literal["learnable", "random"] = "learnable" if "trainable_params.center" in shapes else "random"
+    free: Literal["learnable", "random"] = "learnable" if "trainable_params.center" in shapes else "random"
+    bits = shapes.get("hash_bn.weight", shapes.get("center", ())[1:])
+    are_texts = free == "random" and shapes.get("center", (0, *bits))[1:] != bits  # (C, T) instead of (C, K)
     return Layout(
         depth=1 + max(numbers(r"backbone\.vision_model\.encoder\.layers\.([0-9]{1,3})\."), default=0),
         adapters=numbers(r"backbone\.vision_model\.encoder\.layers\.[0-9]+\.adapt_mlp_([12])\."),
         is_generated=has("hash_queries", "hash_attention."),
-        centers="language" if has("text_projection.") else learnable,
+        centers="language" if are_texts or has("text_projection.") else free,
         has_concept_loss=has("concept_pe", "concept_ce."),
         is_shared=len(shapes.get("hash_fc.weight", ())) != 3,
         hash_layers=numbers(r"hash_fc\.([0-9]{1,3})\.weight$"),
@@ -180,18 +183,22 @@ def _parse(table: str, prefix: str = "", ours: str = "") -> list[Row]:
 
 
 def sizes_of(layout: Layout, rows: list[Row], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
-    """What every letter stands for: read where it comes first, and all other shapes checked against it.
+    """What every letter stands for: what most shapes say, which all are then checked against.
 
     Raises
     ------
     CheckpointError
         If tensors are missing, unknown or of another shape; it names the first of each.
     """
-    sizes = {"1": 1, "3": 3}
+    votes: defaultdict[str, Counter[int]] = defaultdict(Counter)
     for row in rows:
         if len(shape := shapes.get(row.name, ())) == len(row.sizes):
             for letter, size in zip(row.sizes, shape, strict=True):
-                sizes.setdefault(letter, size)
+                votes[letter][size] += 1
+    sizes = {letter: size for letter, counted in votes.items() if (size := _winner(counted)) is not None}
+    sizes |= {"1": 1, "3": 3}
+    if {"R", "M"} <= set(sizes):
+        sizes["R"] = max(sizes["R"], sizes["M"])
     sizes |= {"I": 3 * sizes["Q"]} if "Q" in sizes else {}
     if layout.has_batch_norm or not layout.is_shared:
         sizes |= {"S": sizes["K"] // max(1, sizes["M"])} if {"K", "M"} <= set(sizes) else {}
@@ -201,10 +208,10 @@ def sizes_of(layout: Layout, rows: list[Row], shapes: Mapping[str, tuple[int, ..
     expected = {row.name: tuple(sizes.get(letter, -1) for letter in row.sizes) for row in rows}
     problems = {
         "missing": [name for name in expected if name not in shapes],
-        "unknown": [name for name in shapes if name not in known and not is_alias(name, known)],
+        "unknown": [name for name in shapes if name not in known and original_of(name, known) is None],
         "wrong shape": [
             f"{name} ({_shape(shapes[name])} instead of {_shape(shape)})"
-            for name, shape in expected.items()
+            for name, shape in (expected | _shapes_of_aliases(known, shapes)).items()
             if name in shapes and shapes[name] != shape
         ],
     }
@@ -217,16 +224,30 @@ def sizes_of(layout: Layout, rows: list[Row], shapes: Mapping[str, tuple[int, ..
     return sizes
 
 
-def is_alias(name: str, known: set[str]) -> bool:
-    """Whether the file holds this tensor a second time, or nobody needs it."""
+def _winner(counted: Counter[int]) -> int | None:
+    """The size that most tensors have; None where two are equally frequent, so that all of these tensors are named."""
+    (size, most), *others = counted.most_common(2)
+    return None if others and others[0][1] == most else size
+
+
+def original_of(name: str, known: set[str]) -> str | None:
+    """Which tensor this one repeats under another name; ``""`` for one that nobody needs, None for an unknown one."""
+    if name == IGNORED:
+        return ""
     if match := re.match(r"adapter_params\.adapter_([0-9]{1,3})_(adapt_mlp_[12])_(.+)$", name):
         start = f"{LAYER.format(match[1])}{match[2]}."
-        return any(f"{start}{row.name}" in known and row.name.replace(".", "_") == match[3] for row in _parse(ADAPTER))
-    start = "trainable_params."
-    return name == IGNORED or (
-        name.startswith(start)
-        and any(own.replace(".", "_") == name[len(start) :] for own in known if not own.startswith("backbone."))
-    )
+        originals = [f"{start}{row.name}" for row in _parse(ADAPTER) if row.name.replace(".", "_") == match[3]]
+    else:
+        alias = name.removeprefix("trainable_params.")
+        own = known if alias != name else ()
+        originals = [n for n in own if n.replace(".", "_") == alias and not n.startswith("backbone.")]
+    return next((original for original in originals if original in known), None)
+
+
+def _shapes_of_aliases(known: set[str], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """The shape that each tensor must have that repeats another one."""
+    originals = {name: original_of(name, known) for name in shapes if name not in known}
+    return {name: shapes[original] for name, original in originals.items() if original in shapes}
 
 
 def _shape(shape: tuple[int, ...]) -> str:

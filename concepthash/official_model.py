@@ -18,6 +18,8 @@ from .official_layout import Layout, Row, rows_of, sizes_of, variant_of
 __all__ = ["Assumed", "model_from_official"]
 
 MAX_CLASSES = 100_000
+MAX_IMAGE_SIZE = 4096  # pixels
+CLIP_HEADS = {768: 12, 1024: 16, 1280: 16, 1408: 16, 1664: 16}  # by width: ViT-B, L, H, g and G of OpenAI and open_clip
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Assumed:
     Parameters
     ----------
     heads
-        Attention heads of a block; None for CLIP's rule, one for every 64 of its width.
+        Attention heads of a block; None for those of the CLIP model of its width.
     prompt_heads
         Attention heads of the prompt generator.
     activation
@@ -82,22 +84,28 @@ def _config(layout: Layout, sizes: Mapping[str, int], center: Tensor, assumed: A
         raise ConfigError("One of its tensors is empty.")
     width, patch_size, grid = sizes["D"], sizes["p"], math.isqrt(max(0, sizes["N"] - 1))
     if grid**2 != sizes["N"] - 1 or grid == 0:
-        raise ConfigError(f"{sizes['N']} rows of position embedding are not CLS and a square grid.")
+        raise ConfigError(
+            f"Its backbone.vision_model.embeddings.position_embedding.weight has {sizes['N']} rows, which are not CLS "
+            "and a square grid."
+        )
     if sizes["C"] > MAX_CLASSES:
         raise ConfigError(f"It has {sizes['C']:,} classes; up to {MAX_CLASSES:,} can be handled.")
-    if assumed.heads is None and width % 64:
+    n_heads = CLIP_HEADS.get(width) if assumed.heads is None else assumed.heads
+    if n_heads is None:
         raise ConfigError(
-            f"The file does not tell its attention heads, and width {width} is no multiple of 64; give --heads."
+            f"The file does not tell its attention heads, and no CLIP model has width {width}; give --heads."
         )
-    image_size = assumed.image_size or grid * patch_size
-    if image_size % patch_size:
-        raise ConfigError(f"{image_size} pixels are not a multiple of the patch size {patch_size}.")
+    image_size = grid * patch_size if assumed.image_size is None else assumed.image_size
+    if image_size % patch_size or image_size > MAX_IMAGE_SIZE:
+        raise ConfigError(
+            f"{image_size} pixels are not a multiple of the patch size {patch_size}, or more than {MAX_IMAGE_SIZE:,}."
+        )
     backbone = BackboneConfig(
         name="clip",
         image_size=(image_size, image_size),
         width=width,
         depth=layout.depth,
-        n_heads=assumed.heads or width // 64,
+        n_heads=n_heads,
         adapter_dim=sizes["B"] if layout.adapters else 0,
         dropout=0.0,
         drop_path=0.0,

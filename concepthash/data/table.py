@@ -137,7 +137,7 @@ class ImageTable:
 
 
 def family_of(class_name: str) -> str:
-    """Give the last word of a class name, which names the family of most birds.
+    """Give the last word of a class name, which names the family of most birds; what is in parentheses does not count.
 
     Parameters
     ----------
@@ -153,5 +153,8 @@ def family_of(class_name: str) -> str:
     --------
     >>> family_of("black footed albatross")
     'albatross'
+    >>> family_of("bald eagle (adult, subadult)")
+    'eagle'
     """
-    return class_name.split()[-1] if class_name.split() else ""
+    words = class_name.partition("(")[0].split()
+    return words[-1] if words else ""

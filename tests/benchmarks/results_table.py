@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["write_table"]
+__all__ = ["table_of", "write_table"]
 
 BEGIN, END = "<!-- table of results: begin -->", "<!-- table of results: end -->"
 HEADS = (
@@ -28,14 +28,16 @@ ORDER = (
 )  # fmt: skip
 
 
-def write_table(results: Path, readme: Path) -> str:
-    """Markdown of all results, also put between the two marks of ``readme``."""
-    rows = [json.loads(line) for line in results.read_text().splitlines()]
-    text = "\n".join(_tables(rows))
+def table_of(results: Path) -> str:
+    """Markdown of all results."""
+    return "\n".join(_tables([json.loads(line) for line in results.read_text().splitlines()]))
+
+
+def write_table(table: str, readme: Path) -> None:
+    """Put a table between the two marks of ``readme``."""
     content = readme.read_text()
     before, after = content.split(BEGIN)[0], content.split(END)[1]
-    readme.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
-    return text
+    readme.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")
 
 
 def _tables(rows: Sequence[dict[str, Any]]) -> list[str]:

@@ -2,8 +2,8 @@
 
 Every row is trained on the same cached features of the same frozen stem, with the same network, steps, batches and
 views; only the loss differs, and what the row's name says. Minutes are those of one core at work. Finished runs are
-kept in ``--results`` and not repeated, so the command can be stopped and started again; at the end it writes the table
-into ``checkpoints/README.md``.
+kept in ``--results`` and not repeated, so the command can be stopped and started again; at the end it prints the table,
+and writes that of ``checkpoints/results.jsonl`` into ``checkpoints/README.md``.
 """
 
 import argparse
@@ -39,9 +39,9 @@ from concepthash.train_setup import make_accelerator, make_class_table, make_mod
 from concepthash.trainer import Trainer
 
 from .baselines import CSQ, HashNet, OrthoHash, Softmax
-from .results_table import write_table
+from .results_table import table_of, write_table
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "checkpoints" / "results.jsonl"
 BITS = {"birds": (6, 16, 32, 64), "cars": (6, 32, 64)}
 FAMILIES = {"birds": "", "cars": "make"}
@@ -218,26 +218,32 @@ def pooled(features: Any) -> np.ndarray:
 
 
 def hashed_rows(run: Run, data: Data, train: np.ndarray, test: np.ndarray, minutes: float) -> list[dict[str, Any]]:
-    """Rows of ITQ and LSH on features (n, F), scaled to length 1 and centered."""
-    train, test = (np.ascontiguousarray(normalize(part), dtype=np.float32) for part in (train, test))
-    mean, rows = train.mean(axis=0), []
+    """Rows of ITQ and LSH on features (n, F)."""
+    rows = []
     for bits in BITS[run.data]:
         for kind in HASHERS:
             started = time.process_time()
-            if kind == "ITQ":
-                hasher = faiss.ITQTransform(train.shape[1], bits, True)
-                hasher.itq.seed = run.seed
-                hasher.train(train)
-            else:
-                hasher = faiss.RandomRotationMatrix(train.shape[1], bits)
-                hasher.init(run.seed)
-            gallery, queries = hasher.apply(train - mean), hasher.apply(test - mean)
+            gallery, queries = hashed(kind, bits, run.seed, train, test)
             figures = retrieval_figures(
                 gallery, data.training.labels, queries, data.testing.labels, n_concepts_of(bits)
             )
             spent = minutes + (time.process_time() - started) / 60
             rows.append(row(run, bits, spent, figures) | {"method": f"{kind}, {run.method}"})
     return rows
+
+
+def hashed(kind: str, bits: int, seed: int, train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Values (n, K) whose signs are codes, of features (n, F) scaled to length 1 and centered on those of ``train``."""
+    train, test = normalize(train), normalize(test)
+    train, test = (np.ascontiguousarray(part - train.mean(axis=0), dtype=np.float32) for part in (train, test))
+    if kind == "ITQ":
+        hasher = faiss.ITQTransform(train.shape[1], bits, True)  # it centers and scales once more, which changes little
+        hasher.itq.seed = seed
+        hasher.train(train)
+    else:
+        hasher = faiss.RandomRotationMatrix(train.shape[1], bits)
+        hasher.init(seed)
+    return hasher.apply(train), hasher.apply(test)
 
 
 def row(run: Run, bits: int, minutes: float, figures: dict[str, Any]) -> dict[str, Any]:
@@ -256,7 +262,7 @@ def known_runs(file: Path) -> set[Run]:
 
 
 def main() -> int:
-    """Train what is missing, and write the table."""
+    """Train what is missing, and show the table."""
     options = _options()
     options.results.parent.mkdir(parents=True, exist_ok=True)
     known, runs = known_runs(options.results), all_runs(options.epochs, options.epochs_long)
@@ -268,7 +274,10 @@ def main() -> int:
             with options.results.open("a") as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 file.writelines(json.dumps(made) + "\n" for made in future.result())
-    print(write_table(options.results, ROOT / "checkpoints" / "README.md"))
+    table = table_of(options.results)
+    if options.results.resolve() == RESULTS:
+        write_table(table, ROOT / "checkpoints" / "README.md")
+    print(table)
     return 0
 
 
@@ -289,7 +298,7 @@ def _options() -> argparse.Namespace:
     add("--mixed-precision", choices=("no", "bf16"), default="bf16", help="no: for CPUs that do not multiply in bf16")
     add("--jobs", type=int, default=os.cpu_count() or 1, help="trainings at once, each of one thread")
     add("--keep", type=Path, help="folder for checkpoints of the ConceptHash models that are trained")
-    add("--results", type=Path, default=RESULTS)
+    add("--results", type=Path, default=RESULTS, help="of another file the table is printed only")
     options = parser.parse_args()
     options.epochs = {"birds": options.epochs_birds, "cars": options.epochs_cars}
     options.views = {"birds": options.views_birds, "cars": options.views_cars}

@@ -1,10 +1,12 @@
 """Files that are no official checkpoint, or not any more: each is refused in one sentence; nothing is left behind."""
 
 import io
+import itertools
 import os
 import pickle
 import re
 import struct
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +17,9 @@ import torch
 from golden.official_writer import VISION, official_like, official_state
 from torch import Tensor
 
+from concepthash.errors import CheckpointError
 from concepthash.import_official import main
+from concepthash.official_layout import rows_of, sizes_of, variant_of
 
 Files = Callable[[Any], Path]
 
@@ -41,6 +45,12 @@ def without(*names: str) -> Callable[[], Any]:
 
 def altered(name: str, change: Callable[[Tensor], Tensor]) -> Callable[[], Any]:
     return lambda: (state := official_state(official_like(), aliases=False)) | {name: change(state[name])}
+
+
+def nested(tensor: Tensor) -> Tensor:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that nested tensors may change
+        return torch.nested.nested_tensor(list(tensor))
 
 
 def added(**more: Any) -> Callable[[], Any]:
@@ -72,14 +82,21 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         r"unknown backbone\.vision_model\.encoder\.layers\.99999999999\.layer_norm1\.bias; give",
     ),
     "a wrong shape": (altered(HASH, lambda t: t.T), r"wrong shape hash_fc\.weight \(32×4 instead of 4×32\); give"),
-    "another number of concepts": (added(hash_pe=torch.zeros(1, 4, 32)), r"wrong shape concept_pe \(1×3×32 instead"),
+    "another number of concepts": (
+        added(hash_pe=torch.zeros(1, 4, 32)),
+        r"wrong shape hash_pe \(1×4×32 instead of 1×\?×32\), concept_pe",
+    ),
     "bits that concepts cannot share": (
-        added(**{name: torch.zeros(1, 5, 32) for name in CONCEPTS}, **{HASH: torch.zeros(2, 32)}),
+        lambda: (
+            official_state(official_like(), aliases=False)
+            | {name: torch.zeros(1, 5, 32) for name in CONCEPTS}
+            | {HASH: torch.zeros(2, 32)}
+        ),
         "12 bits do not split over 5 concepts",
     ),
     "an empty tensor": (
         altered("backbone.visual_projection.weight", lambda t: t[:0]),
-        r"wrong shape backbone\.text_projection\.weight",
+        r"wrong shape backbone\.visual_projection\.weight \(0×\d+ instead",
     ),
     "empty tensors": (
         lambda: (
@@ -92,7 +109,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "positions of no square": (
         altered(f"{VISION}embeddings.position_embedding.weight", lambda t: t[:-1]),
-        "9 rows of position embedding are not CLS and a square grid",
+        r"position_embedding\.weight has 9 rows, which are not CLS and a square grid",
     ),
     "values that are not finite": (altered(HASH, lambda t: t / 0), r"not finite: hash_fc\.weight\."),
     "whole numbers": (altered(CENTER, lambda t: t.long()), r"not floating point: center\."),
@@ -107,6 +124,19 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         "claim more data than the file has",
     ),
     "a sparse tensor": (altered(CENTER, lambda t: t.to_sparse()), "other things than plain tensors by name: center"),
+    "a nested tensor": (altered(CENTER, nested), "other things than plain tensors by name: center"),
+    "an alias of another shape": (
+        added(**{"trainable_params.hash_pe": torch.zeros(3)}),
+        r"wrong shape trainable_params\.hash_pe \(3 instead of 1×3×32\)",
+    ),
+    "fewer tokens than concepts": (
+        altered("visual_context", lambda t: t[:, :2]),
+        r"wrong shape visual_context \(1×2×32 instead of 1×3×32\)",
+    ),
+    "negative variances": (
+        altered("hash_bn.running_var", lambda t: t - 9),
+        r"Variances of 'official.pth' are negative: hash_bn\.running_var\.",
+    ),
     "a number beside the tensors": (added(epoch=3), "other things than plain tensors by name: epoch"),
     "a list": (lambda: [torch.zeros(1)], "a list instead of named tensors"),
     "a tensor": (lambda: torch.zeros(3), "a Tensor instead of named tensors"),
@@ -145,6 +175,38 @@ def test_a_file_of_something_else_is_refused_in_one_sentence(
     line = refusal(file, tmp_path, capsys)
     assert re.search(says, line), line
     assert not Path("pwned").exists()
+
+
+@pytest.mark.parametrize("generated", [False, True])
+def test_the_tensor_whose_shape_is_wrong_is_named(generated: bool) -> None:
+    state = official_state(official_like(prompt_generator=generated), aliases=False)
+    whole = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    for name, shape in whole.items():
+        for place, change in itertools.product(range(len(shape)), (-1, 1)):
+            other = (*shape[:place], shape[place] + change, *shape[place + 1 :])
+            is_longer_token = name in ("visual_context", "hash_queries") and (place, change) == (1, 1)
+            if is_longer_token or name.endswith(("position_embedding.weight", "text_projection.weight")):
+                continue  # registers, another grid, and what nobody uses
+            shapes = whole | {name: other}
+            layout = variant_of(shapes)
+            with pytest.raises(CheckpointError, match=rf"wrong shape .*{re.escape(name)} \("):
+                sizes_of(layout, rows_of(layout), shapes)
+
+
+def test_all_tensors_of_language_guided_centers_are_missed(
+    saved: Files, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = official_state(official_like(text_hidden=7), aliases=False)
+    file = saved({name: tensor for name, tensor in state.items() if not name.startswith("text_projection.")})
+    assert re.search(r"missing text_projection\.0\.weight, .*\.2\.bias; give", refusal(file, tmp_path, capsys))
+
+
+def test_a_name_that_no_folder_can_have_is_refused(
+    saved: Files, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = saved(official_state(official_like()))
+    assert main([str(file), "--out", str(tmp_path / ("x" * 300)), "--heads", "4"]) == 2
+    assert capsys.readouterr().err.rstrip().endswith("choose another --out.")
 
 
 def whole_file() -> bytes:

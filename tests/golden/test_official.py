@@ -193,12 +193,18 @@ def test_one_of_the_two_adapters_of_a_block_may_be_absent(number: int, saved: Fi
     same(model_from_official(saved(state), HEADS), model, images)
 
 
-def test_attention_heads_are_one_for_every_64_of_the_width_if_not_said(saved: Files) -> None:
-    wide = dataclasses.replace(TINY, width=128, n_heads=2)
+@pytest.mark.parametrize(("width", "n_heads"), [(768, 12), (1024, 16), (1280, 16)])
+def test_attention_heads_are_those_of_clip_if_not_said(width: int, n_heads: int, saved: Files) -> None:
+    wide = dataclasses.replace(TINY, width=width, n_heads=n_heads, depth=1)
     file = saved(official_state(official_like(backbone=wide)))
-    assert model_from_official(file).config.backbone.n_heads == 2
-    with pytest.raises(CheckpointError, match=r"width 32 is no multiple of 64; give --heads\.$"):
-        model_from_official(saved(official_state(official_like())))
+    assert model_from_official(file).config.backbone.n_heads == n_heads
+
+
+@pytest.mark.parametrize("width", [32, 64])
+def test_attention_heads_of_a_width_that_clip_has_not_must_be_said(width: int, saved: Files) -> None:
+    file = saved(official_state(official_like(backbone=dataclasses.replace(TINY, width=width))))
+    with pytest.raises(CheckpointError, match=rf"no CLIP model has width {width}; give --heads\.$"):
+        model_from_official(file)
 
 
 def test_more_pixels_give_a_larger_grid_of_interpolated_positions(saved: Files) -> None:
@@ -209,8 +215,9 @@ def test_more_pixels_give_a_larger_grid_of_interpolated_positions(saved: Files) 
     positions, before = again.backbone.vit.pos_embed[0], model.backbone.vit.pos_embed[0]
     torch.testing.assert_close(positions[0], before[0])
     torch.testing.assert_close(positions[1 + 12], before[1 + 4], rtol=0, atol=0.1)  # the middle stays the middle
-    with pytest.raises(CheckpointError, match="30 pixels are not a multiple of the patch size 8"):
-        model_from_official(saved(official_state(model)), dataclasses.replace(HEADS, image_size=30))
+    for size in (30, 0, 800_000):
+        with pytest.raises(CheckpointError, match=f"{size} pixels are not a multiple|image_size"):
+            model_from_official(saved(official_state(model)), dataclasses.replace(HEADS, image_size=size))
 
 
 def full_size(**changes: object) -> ConceptHash:
@@ -271,3 +278,11 @@ def test_classes_without_names_are_numbered_and_half_precision_is_half_as_large(
         assert read_checkpoint(out).class_names == tuple(f"class {c}" for c in range(1, 6))
         sizes.append((out / "weights.safetensors").stat().st_size)
     assert sizes[1] < 0.75 * sizes[0]
+
+
+def test_what_half_precision_cannot_hold_is_kept(saved: Files, tmp_path: Path) -> None:
+    state = official_state(official_like(), aliases=False)
+    state["hash_fc.weight"] *= 1e6
+    assert main([str(saved(state)), "--out", str(tmp_path / "out"), "--heads", "4", "--half"]) == 0
+    weights = load_model(read_checkpoint(tmp_path / "out")).state_dict()
+    torch.testing.assert_close(weights["hash_head.to_subcode.weight"], state["hash_fc.weight"])

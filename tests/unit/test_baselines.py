@@ -4,11 +4,12 @@ import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from benchmarks.baselines import CSQ, HashNet, OrthoHash, Softmax, fixed_centers
-from benchmarks.results_table import BEGIN, END, write_table
-from benchmarks.retrieval import all_runs, known_runs, row
+from benchmarks.results_table import BEGIN, END, table_of, write_table
+from benchmarks.retrieval import HASHERS, all_runs, hashed, known_runs, row
 from builders import tiny_config, tiny_model
 
 from concepthash.model import ConceptHashOutput
@@ -90,6 +91,14 @@ def test_without_batch_norm_specificity_matters_and_behind_it_it_cannot() -> Non
         assert torch.allclose(with_it, head(embeddings), atol=1e-4) is batch_norm
 
 
+@pytest.mark.parametrize("kind", HASHERS)
+def test_bits_of_features_that_lie_apart_from_zero_are_balanced(kind: str) -> None:
+    random = np.random.default_rng(0)
+    train, test = (5 + random.normal(size=(n, 12)) for n in (400, 200))  # ten times as far from 0 as from each other
+    for values in hashed(kind, 8, 1, train, test):
+        assert (np.abs((values > 0).mean(axis=0) - 0.5) < 0.15).all()
+
+
 def test_the_table_has_means_spreads_and_our_method_first(tmp_path: Path) -> None:
     rows = [
         {"data": "birds", "bits": 16, "epochs": epochs, "method": method, "map": value, "map_topk": value,
@@ -102,7 +111,7 @@ def test_the_table_has_means_spreads_and_our_method_first(tmp_path: Path) -> Non
     ]  # fmt: skip
     (tmp_path / "results.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (tmp_path / "README.md").write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    write_table(tmp_path / "results.jsonl", tmp_path / "README.md")
+    write_table(table_of(tmp_path / "results.jsonl"), tmp_path / "README.md")
     text = (tmp_path / "README.md").read_text()
     assert text.startswith("before\n")
     assert text.endswith("after\n")

@@ -1,6 +1,7 @@
 """What the README says, held against what is there."""
 
 import re
+from fnmatch import fnmatch
 from importlib import metadata
 from pathlib import Path
 
@@ -27,6 +28,12 @@ def test_every_file_of_the_map_exists() -> None:
             continue
         missing += [name for name in names if not ((folder if line[0] == " " else ROOT) / name).exists()]
     assert not missing
+
+
+def test_every_module_stands_on_the_map() -> None:
+    named = re.findall(r"[\w*]+\.py", README.split("## Map")[1].split("```")[1])
+    modules = [file.name for folder in ("concepthash", "explorer") for file in (ROOT / folder).glob("[!_]*.py")]
+    assert not [module for module in modules if not any(fnmatch(module, name) for name in named)]
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda p: p.name)
