@@ -1,5 +1,6 @@
 """The settings of a vision transformer, and how a setting is checked."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -24,7 +25,7 @@ def check_choice(name: str, value: str, choices: Any) -> None:
 
 
 def check_positive(settings: Any, *names: str) -> None:
-    """Refuse settings that are not greater than 0.
+    """Refuse settings that are not greater than 0, or not finite.
 
     Raises
     ------
@@ -32,8 +33,8 @@ def check_positive(settings: Any, *names: str) -> None:
         For the first of them.
     """
     for name in names:
-        if not getattr(settings, name) > 0:
-            raise ConfigError(f"{name} is {getattr(settings, name)!r}; it must be greater than 0.")
+        if not 0 < getattr(settings, name) < math.inf:
+            raise ConfigError(f"{name} is {getattr(settings, name)!r}; it must be greater than 0, and finite.")
 
 
 @dataclass(frozen=True)

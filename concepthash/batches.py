@@ -51,7 +51,7 @@ class Batch:
 
 
 class BatchOrder:
-    """Every image once an epoch, in random order, each in a random view.
+    """Images in random order, new in every epoch and each in a random view; what fills no batch is left out of it.
 
     Parameters
     ----------

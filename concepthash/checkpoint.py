@@ -1,6 +1,7 @@
 """One checkpoint is one folder: configuration, weights, classes, names of concepts, metrics and card."""
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from mmap import ACCESS_READ, mmap
@@ -102,7 +103,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         If the folder or one of its files is missing, altered, or of another format.
     """
     folder = Path(path)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # False for names that no folder can have, too
         raise CheckpointError(f"There is no checkpoint folder {folder.name!r}; give one that holds config.json.")
     config_file = read_json(folder / "config.json")
     if config_file.get("format") != FORMAT:

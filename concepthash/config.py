@@ -1,6 +1,7 @@
 """The settings of model, losses and training: frozen dataclasses, checked at birth, saved as JSON."""
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -194,8 +195,8 @@ class LossConfig:
         check_choice("csd_map", self.csd_map, ConceptMap)
         check_choice("ground_floor", self.ground_floor, GroundFloor)
         for name, value in vars(self).items():
-            if (name.endswith("_weight") or name == "margin") and value < 0:
-                raise ConfigError(f"{name} is {value}; it must be 0 or more.")
+            if (name.endswith("_weight") or name == "margin") and not 0 <= value < math.inf:
+                raise ConfigError(f"{name} is {value}; it must be 0 or more, and finite.")
 
 
 LOSS_PRESETS: dict[str, LossConfig] = {
@@ -279,8 +280,10 @@ class TrainConfig:
             raise ConfigError("plain_share and cutmix_share must be at least 0 and at most 1.")
         if not 0 <= self.feature_dropout < 1:
             raise ConfigError("feature_dropout must be at least 0 and less than 1.")
-        if min(self.warmup_epochs, self.weight_decay, self.clip_norm) < 0:
-            raise ConfigError("warmup_epochs, weight_decay and clip_norm must be 0 or more.")
+        if not all(0 <= value < math.inf for value in (self.warmup_epochs, self.weight_decay, self.clip_norm)):
+            raise ConfigError("warmup_epochs, weight_decay and clip_norm must be 0 or more, and finite.")
+        if not 0 <= self.seed < 2**31:
+            raise ConfigError(f"seed is {self.seed}; it must be at least 0 and less than {2**31:,}.")
 
 
 _RELEASED = TrainConfig(
@@ -307,6 +310,8 @@ def from_dict(kind: type, values: dict[str, Any]) -> Any:
     ConfigError
         For an unknown or missing name, or a value the class refuses.
     """
+    if not isinstance(values, dict):
+        raise ConfigError(f"{kind.__name__} cannot be read: it is {values!r:.40} instead of settings by name.")
     fields = {f.name: f for f in dataclasses.fields(kind)}
     unknown = sorted(set(values) - set(fields))
     if unknown:
@@ -316,6 +321,8 @@ def from_dict(kind: type, values: dict[str, Any]) -> Any:
         inner = fields[name].type
         if isinstance(inner, type) and dataclasses.is_dataclass(inner):
             value = from_dict(inner, value)
+        elif inner is int and type(value) is not int:
+            raise ConfigError(f"{name} is {value!r:.40}; it must be a whole number.")
         made[name] = tuple(value) if isinstance(value, list) else value
     try:
         return kind(**made)

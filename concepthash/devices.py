@@ -53,7 +53,10 @@ def choose_device(name: str = "auto") -> torch.device:
         raise ConfigError(f"There is no device {name!r}; choose auto, cpu, cuda or mps.")
     if not available[kind]:
         raise ConfigError(f"This machine has no {kind} device that torch can use; choose auto or cpu.")
-    return torch.device(name)
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"There is no device {name!r}; choose auto, cpu, cuda or mps.") from error
 
 
 def join(device: str) -> torch.device:

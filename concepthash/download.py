@@ -1,6 +1,7 @@
 """``python -m concepthash.download cub200|cars196|nabirds|aircraft --out DIR``: fetch a data set from its authors."""
 
 import argparse
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -34,7 +35,7 @@ def download(source: Source, out: Path, *, progress: bool = True, pause: float =
     source
         One of `concepthash.download_sources.SOURCES`, or of your own.
     out
-        Folder to make; it may exist, if it is empty.
+        Folder to make; it may exist, if it is empty and no disk is mounted there.
     progress
         Whether to draw bars on standard error.
     pause
@@ -48,9 +49,10 @@ def download(source: Source, out: Path, *, progress: bool = True, pause: float =
     Raises
     ------
     DataError
-        If there is something in ``out``, the data set cannot be fetched or written, or is not what it should be.
+        If there is something in ``out`` or a disk mounted there, or the data set cannot be fetched or written, or is
+        not what it should be.
     """
-    out = Path(out).expanduser().absolute()
+    out = Path(out).expanduser().resolve()
     if not source.archives:
         raise DataError(
             f"{source.title} cannot be fetched by a command, since its authors want a form filled in: open "
@@ -59,6 +61,8 @@ def download(source: Source, out: Path, *, progress: bool = True, pause: float =
     try:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise DataError(f"{out.name!r} exists and is not empty; give a new folder, or use the data set in it.")
+        if os.path.ismount(out):
+            raise DataError(f"A disk is mounted at {out.name!r}, which cannot be replaced; give a new folder in it.")
         partial = out.with_name(f"{out.name}.partial")
         partial.mkdir(parents=True, exist_ok=True)
         staged = _staged(source, partial, progress, pause)

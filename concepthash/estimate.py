@@ -9,6 +9,7 @@ from torch import Tensor
 
 from .config import TrainConfig
 from .data import ImageTable
+from .feature_cache import feature_bytes
 from .features import StemFeatures
 from .image_views import Views
 from .objective import Objective
@@ -31,11 +32,18 @@ class _Noise:
 
 
 def estimate(
-    objective: Objective, training: ImageTable, held_out: ImageTable, config: TrainConfig, accelerator: Accelerator
+    objective: Objective,
+    training: ImageTable,
+    held_out: ImageTable,
+    config: TrainConfig,
+    accelerator: Accelerator,
+    *,
+    cache_gb: float = 20.0,
 ) -> dict[str, float]:
     """Seconds that a training will take: ``features``, ``training``, ``finishing``, and ``seconds`` for all of it.
 
-    The model of ``objective`` is of no use afterwards.
+    Features that do not fit into ``cache_gb`` · 10⁹ bytes are computed in every step. The model of ``objective`` is of
+    no use afterwards.
     """
     backbone = objective.model.config.backbone
     stem = StemFeatures(objective.model.backbone, backbone)
@@ -53,8 +61,12 @@ def estimate(
         trainer._train_step(trainer._read(step))
     steps = (time.perf_counter() - started) / N_STEPS * trainer.n_steps * config.epochs
     view = image / config.n_views
+    if feature_bytes((len(training), config.n_views, *shape)) <= cache_gb * 1e9:
+        features = image * len(training)
+    else:
+        features, steps = 0.0, steps + view * len(training) * (1 + config.cutmix_share) * config.epochs
     seconds = {
-        "features": image * len(training) + view * len(held_out),
+        "features": features + view * len(held_out),
         "training": steps,
         "finishing": view * (len(training) + len(held_out)),
     }

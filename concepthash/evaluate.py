@@ -52,20 +52,21 @@ def evaluate(
     -------
     dict
         ``map`` (tie-averaged), ``map_topk``, ``precision_at_10``, ``map_per_concept``, ``accuracy`` (nearest class
-        center by cosine), ``bit_balance``, with several concepts ``subcode_redundancy``, ``concept_overlap`` and
-        ``repeated_centers`` (share of classes whose center is M times the same sub-code), and, where the data set has
-        boxes, ``concept_on_object`` and its minimum; all in [0, 1]. Where it has boxes and key-points of birds also
-        `keypoint_figures`. Where it has masks of parts also `part_figures` and ``match_attribute_agreement``, see
-        `attribute_agreement`.
+        center by cosine; left out where the model knows none of the classes), ``bit_balance``, with several concepts
+        ``subcode_redundancy``, ``concept_overlap`` and ``repeated_centers`` (share of classes whose center is M times
+        the same sub-code), and, where the data set has boxes, ``concept_on_object`` and its minimum; all in [0, 1].
+        Where it has boxes and key-points of birds also `keypoint_figures`. Where it has masks of parts also
+        `part_figures` and ``match_attribute_agreement``, see `attribute_agreement`.
 
     Raises
     ------
     DataError
-        If the data set has no split, or none of its classes is known to the model.
+        If the data set has no split of images whose class is known.
     """
+    table = table.subset(table.labels >= 0)
     labels = _labels_of_model(encoder, table)
     if table.is_train is None or table.is_train.all() or not table.is_train.any():
-        raise DataError(f"{table.name} has no train and test split; evaluation needs both.")
+        raise DataError(f"{table.name} has no train and test split of images with a class; evaluation needs both.")
     gallery, queries = np.flatnonzero(table.is_train), np.flatnonzero(~table.is_train)
     codes = [encoder.code_logits(images) for images in _batches(table, share(gallery), batch_size, "gallery")]
     gallery_logits = np.concatenate([part for parts in gather(codes) for part in parts])
@@ -77,7 +78,8 @@ def evaluate(
     query_logits, maps, sizes = (np.concatenate(arrays) for arrays in zip(*everything, strict=True))
     n_concepts, centers = encoder.checkpoint.config.n_concepts, encoder.class_centers
     figures = retrieval_figures(gallery_logits, labels[gallery], query_logits, labels[queries], n_concepts)
-    figures["accuracy"] = nearest_center_accuracy(query_logits, centers, labels[queries])
+    if (labels < len(centers)).any():
+        figures["accuracy"] = nearest_center_accuracy(query_logits, centers, labels[queries])
     if n_concepts > 1:
         figures["repeated_centers"] = repeated_subcodes(binarize(centers), n_concepts)
     figures |= map_figures(maps, sizes, table, queries)
@@ -144,7 +146,7 @@ def concept_figures(maps: np.ndarray, image_sizes: np.ndarray, boxes: np.ndarray
 def _labels_of_model(encoder: Encoder, table: ImageTable) -> np.ndarray:
     """Labels of the table as indices into the model's classes where it knows them, behind them otherwise."""
     known = {name.casefold(): i for i, name in enumerate(encoder.checkpoint.class_names)}
-    n = len(known)
+    n = len(encoder.checkpoint.class_names)
     mapping = np.array([known.get(name.casefold(), n + i) for i, name in enumerate(table.class_names)])
     return mapping[table.labels]
 

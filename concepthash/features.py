@@ -1,5 +1,6 @@
 """What training reads: stem features of views of images, from a file or computed as they are needed."""
 
+from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing import get_context
@@ -79,10 +80,25 @@ class LiveFeatures:
 
     def __init__(self, stem: StemFeatures, views: Views, n_workers: int = 0) -> None:
         self.stem, self.views, self.n_views = stem, views, views.n_views
-        self._pool: Executor = (
-            ProcessPoolExecutor(n_workers, get_context("spawn")) if n_workers else ThreadPoolExecutor(2)
-        )
+        self._read, self._pool = self._readers(n_workers)
+
+    def _readers(self, n_workers: int) -> tuple[Callable[[int, int], np.ndarray], Executor]:
+        if not n_workers:
+            return self.views.read, ThreadPoolExecutor(2)
+        workers = ProcessPoolExecutor(n_workers, get_context("spawn"), initializer=_hold, initargs=(self.views,))
+        return _read_held, workers  # each is sent the table once, and not for every image
 
     def read(self, rows: np.ndarray, views: np.ndarray) -> Tensor:
         """See `Features.read`."""
-        return self.stem(np.stack(list(self._pool.map(self.views.read, rows.tolist(), views.tolist()))))
+        return self.stem(np.stack(list(self._pool.map(self._read, rows.tolist(), views.tolist()))))
+
+
+_held: list[Views] = []
+
+
+def _hold(views: Views) -> None:
+    _held[:] = [views]
+
+
+def _read_held(row: int, view: int) -> np.ndarray:
+    return _held[0].read(row, view)

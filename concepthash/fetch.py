@@ -103,8 +103,7 @@ def _fetch_rest(archive: Archive, part: Path, progress: bool) -> None:
         first = _first(response)
         if first not in (0, done):
             raise DataError(f"The server of {archive.name} sent another range than asked for; {_AGAIN}.")
-        length = int(response.headers.get("Content-Length") or 0)
-        total = first + length if length else 0  # 0 where the server does not tell
+        total = first + response.length if response.length else archive.n_bytes  # where the server does not tell it
         verify_offer(archive, total, first, shutil.disk_usage(part.parent).free)
         _note_version(part, response)
         _append(response, part, first, total, progress)

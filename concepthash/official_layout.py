@@ -195,8 +195,8 @@ def sizes_of(layout: Layout, rows: list[Row], shapes: Mapping[str, tuple[int, ..
         if len(shape := shapes.get(row.name, ())) == len(row.sizes):
             for letter, size in zip(row.sizes, shape, strict=True):
                 votes[letter][size] += 1
-    sizes = {letter: size for letter, counted in votes.items() if (size := _winner(counted)) is not None}
-    sizes |= {"1": 1, "3": 3}
+    winners = {letter: _winner(counted) for letter, counted in votes.items()}
+    sizes = {letter: size for letter, size in winners.items() if size is not None} | {"1": 1, "3": 3}
     if {"R", "M"} <= set(sizes):
         sizes["R"] = max(sizes["R"], sizes["M"])
     sizes |= {"I": 3 * sizes["Q"]} if "Q" in sizes else {}
@@ -246,8 +246,8 @@ def original_of(name: str, known: set[str]) -> str | None:
 
 def _shapes_of_aliases(known: set[str], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
     """The shape that each tensor must have that repeats another one."""
-    originals = {name: original_of(name, known) for name in shapes if name not in known}
-    return {name: shapes[original] for name, original in originals.items() if original in shapes}
+    aliases = {name: original_of(name, known) or "" for name in shapes if name not in known}
+    return {name: shapes[original] for name, original in aliases.items() if original in shapes}
 
 
 def _shape(shape: tuple[int, ...]) -> str:

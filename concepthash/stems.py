@@ -23,6 +23,8 @@ def make_stem(config: BackboneConfig) -> nn.Module:
     ConfigError
         If timm has no such network, or it cannot end early and is asked to.
     """
+    if not timm.is_model(config.stem):
+        raise ConfigError(f"timm has no network {config.stem!r}; name another stem.")
     stem = timm.create_model(
         config.stem, pretrained=False, num_classes=0, global_pool="", output_stride=config.output_stride
     )

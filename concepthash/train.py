@@ -33,14 +33,17 @@ from .watch import Watch
 
 __all__ = ["main"]
 
+RUN_FILES = ("features", "final", "state.pt")
+_log = logging.getLogger(__name__)
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; 0 when it worked, 75 when it was asked to stop, 2 with one sentence when it could not."""
     options = make_parser(__doc__).parse_args(arguments)
     logging.basicConfig(format="%(message)s")
-    report = RunReport(Path(options.report) if options.report else None)
-    said = ""
+    report, said = RunReport(None), ""
     try:
+        report = RunReport(Path(options.report) if options.report else None)
         checkpoint = _train(options, report)
     except RunStoppedError as stop:
         print(stop, file=sys.stderr)
@@ -48,7 +51,8 @@ def main(arguments: list[str] | None = None) -> int:
     except ConceptHashError as error:
         said = str(error)
     except OSError as error:
-        said = f"Training stopped: {error.strerror or error}. Run the same command again to go on."
+        place = f" ({error.filename})" if error.filename else ""
+        said = f"Training stopped: {error.strerror or error}{place}. Run the same command again to go on."
     if said:
         print(said, file=sys.stderr)
         _tell_of_error(report, said)
@@ -62,6 +66,7 @@ def _train(options: argparse.Namespace, report: RunReport) -> Checkpoint | None:
     """Train and save; the checkpoint in the main process, None in others."""
     out = Path(options.out)
     run = out / "run"
+    _check_run(run)
     if (out / "config.json").exists():
         return _finished(out, run)
     table = read_dataset(options.data, options.families)
@@ -75,18 +80,20 @@ def _train(options: argparse.Namespace, report: RunReport) -> Checkpoint | None:
     accelerator = make_accelerator(options.device, config, options.tensorboard)
     if n_processes() == 1:
         report.listen()
+    if not options.estimate:
+        _make_run(run)
     model = make_model(model_config, classes, seed=config.seed, start=start).to(accelerator.device)
     if options.estimate:
-        print(json.dumps(estimate(Objective(model, losses), training, held_out, config, accelerator)))
+        took = estimate(Objective(model, losses), training, held_out, config, accelerator, cache_gb=options.cache_gb)
+        print(json.dumps(took))
         return None
-    run.mkdir(parents=True, exist_ok=True)
     read = partial(
         features_of, model, config=config, options=options, folder=run / "features",
         on_progress=lambda done, total: report.tick("features", done=done, total=total),
     )  # fmt: skip
     features = read(training, n_views=config.n_views)
     trainer = Trainer(
-        Objective(model, losses), features, training.labels, config, accelerator, origin_of(training, start)
+        Objective(model, losses), features, training.labels, config, accelerator, origin_of(training, classes, start)
     )
     watch = None
     if report.file and len(held_out):
@@ -125,9 +132,29 @@ def _train(options: argparse.Namespace, report: RunReport) -> Checkpoint | None:
 
 
 def _parts(table: ImageTable) -> tuple[ImageTable, ImageTable]:
-    """Images to train on, and images held out, maybe none."""
+    """Images to train on, and images held out, maybe none; those of no known class are neither."""
     is_train = np.ones(len(table), bool) if table.is_train is None else table.is_train
-    return table.subset(np.flatnonzero(is_train)), table.subset(np.flatnonzero(~is_train))
+    is_known = table.labels >= 0
+    if not is_known.all():
+        _log.warning("%d images of no known class are left out.", np.count_nonzero(~is_known))
+    return table.subset(is_train & is_known), table.subset(~is_train & is_known)
+
+
+def _check_run(run: Path) -> None:
+    """Refuse a folder that holds anything but what a run leaves in it, since it is deleted in the end."""
+    found = sorted(path.name for path in run.iterdir()) if run.is_dir() else []
+    strange = [name for name in found if name not in RUN_FILES and not name.startswith(".state.pt.")]
+    if strange:
+        raise CheckpointError(f"{run.parent.name}/run holds {strange[0]!r}, which is no run's; choose another --out.")
+
+
+def _make_run(run: Path) -> None:
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CheckpointError(
+            f"{run.parent.name!r} cannot be written ({error.strerror}); choose another --out."
+        ) from error
 
 
 def _finished(out: Path, run: Path) -> Checkpoint:

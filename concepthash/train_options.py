@@ -52,7 +52,11 @@ def make_configs(
     train = dataclasses.replace(TRAIN_PRESETS[options.preset], **_given(options, *switches))
     sizes: dict[str, Any] = {"n_classes": len(classes.names), "centers": options.centers}
     sizes["text_dim"] = len(classes.text_features[0]) if classes.text_features else 0
-    sizes |= {field: value for field, value in (("n_concepts", options.concepts), ("n_bits", options.bits)) if value}
+    sizes |= {
+        field: value
+        for field, value in (("n_concepts", options.concepts), ("n_bits", options.bits))
+        if value is not None
+    }
     sizes |= _given(options, *MODEL_SWITCHES)
     if start:
         return _like(start, options, sizes, losses), losses, train

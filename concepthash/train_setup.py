@@ -103,7 +103,15 @@ def features_of(
     n_views: int,
     on_progress: Callable[[int, int], None],
 ) -> Features:
-    """Stem features of ``n_views`` views of a table's images, in ``folder`` or the one that the options name."""
+    """Stem features of ``n_views`` views of a table's images, in ``folder`` or the one that the options name.
+
+    Raises
+    ------
+    ConfigError
+        If the options want fewer than no workers.
+    """
+    if options.workers < 0:
+        raise ConfigError(f"--workers is {options.workers}; give 0 or more.")
     backbone: BackboneConfig = model.config.backbone
     return training_features(
         model.backbone,
@@ -116,7 +124,7 @@ def features_of(
     )
 
 
-def origin_of(training: ImageTable, start: Checkpoint | None) -> str:
-    """What a resumed run must share with the killed one beside its settings: images, labels and first weights."""
-    digest = hashlib.sha256(repr((training.image_ids, training.labels.tolist())).encode()).hexdigest()
-    return digest + (start.fingerprint if start else "")
+def origin_of(training: ImageTable, classes: ClassTable, start: Checkpoint | None) -> str:
+    """What a resumed run must share with the killed one beside its settings: images, classes and first weights."""
+    data = (training.image_ids, training.file_sizes(), training.labels.tolist(), classes)
+    return hashlib.sha256(repr(data).encode()).hexdigest() + (start.fingerprint if start else "")

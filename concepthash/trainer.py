@@ -2,6 +2,7 @@
 
 import io
 import math
+import pickle
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -50,6 +51,8 @@ class Trainer:
     ------
     ConfigError
         If a batch does not split evenly over processes and accumulated parts.
+    DataError
+        If there are fewer than two images.
     """
 
     def __init__(
@@ -66,11 +69,14 @@ class Trainer:
         self._labels = torch.from_numpy(labels)
         self.order = BatchOrder(labels, features.n_views, config)
         self.n_parts = accelerator.num_processes * config.accumulation_steps
-        if config.batch_size % self.n_parts or config.batch_size // self.n_parts < 2:
+        if len(labels) < 2:
+            raise DataError(f"Training needs at least 2 images of known classes; there are {len(labels)}.")
+        size = min(config.batch_size, len(labels))
+        if size % self.n_parts or size // self.n_parts < 2:
             raise ConfigError(
-                f"A batch of {config.batch_size} images cannot be split into {self.n_parts} equal parts of 2 or more "
+                f"A batch of {size} images cannot be split into {self.n_parts} equal parts of 2 or more "
                 f"({accelerator.num_processes} processes, {config.accumulation_steps} accumulated parts each); choose "
-                f"another batch size, such as {self.n_parts * max(2, round(config.batch_size / self.n_parts))}."
+                f"another batch size, such as {self.n_parts * max(2, size // self.n_parts)}."
             )
         self.step = 0
         self.history: list[dict[str, float]] = []
@@ -219,9 +225,14 @@ class Trainer:
         Raises
         ------
         CheckpointError
-            If it was made with other settings, data or first weights.
+            If it was made with other settings, data or first weights, or is damaged.
         """
-        state = torch.load(file, map_location="cpu", weights_only=True)
+        try:
+            state = torch.load(file, map_location="cpu", weights_only=True)
+        except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            raise CheckpointError(
+                f"The state of the unfinished run in {file.parent.name!r} is damaged; delete that folder to begin anew."
+            ) from error
         if state.get("settings") != self._settings:
             raise CheckpointError(
                 f"{file.parent.name!r} holds an unfinished run with other settings, data or --from; "

@@ -9,12 +9,14 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from tqdm import tqdm
 
 from .errors import DataError
+from .verify import set_aside
 
 __all__ = ["unpack"]
 
 _CHUNK = 1 << 20
 _MAX_MEMBERS = 1_000_000
 _MAX_PADDING = 1 << 24  # zeros behind the last file, which fill its last record
+_DAMAGE = "is damaged or cut short"
 _DAMAGED = (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error, UnicodeError, ValueError)
 
 
@@ -24,7 +26,7 @@ def unpack(archive: Path, folder: Path, max_bytes: int, *, progress: bool = True
     Parameters
     ----------
     archive
-        The file.
+        The file; a damaged one is set aside (see `set_aside`).
     folder
         To unpack into; it must exist.
     max_bytes
@@ -59,9 +61,9 @@ def unpack(archive: Path, folder: Path, max_bytes: int, *, progress: bool = True
     except DataError:
         raise
     except _DAMAGED as error:
-        raise DataError(f"{archive.name} is damaged or cut short; remove it and run the command again.") from error
+        raise set_aside(archive, archive.name, _DAMAGE) from error
     except OSError as error:
-        raise _os_error(error, archive.name) from error
+        raise _os_error(error, archive) from error
     return n_bytes
 
 
@@ -100,9 +102,9 @@ def _safe_name(name: str, archive: str) -> PurePosixPath:
     return path
 
 
-def _os_error(error: OSError, archive: str) -> DataError:
+def _os_error(error: OSError, archive: Path) -> DataError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DataError(f"The disk is full while unpacking {archive}; make room and run the command again.")
+        return DataError(f"The disk is full while unpacking {archive.name}; make room and run the command again.")
     if error.errno is None:  # gzip's own: not a gzip file, a wrong check sum
-        return DataError(f"{archive} is damaged or cut short; remove it and run the command again.")
-    return DataError(f"{archive} cannot be unpacked ({error.strerror}); check the folder given as --out.")
+        return set_aside(archive, archive.name, _DAMAGE)
+    return DataError(f"{archive.name} cannot be unpacked ({error.strerror}); check the folder given as --out.")

@@ -6,7 +6,7 @@ from pathlib import Path
 from .download_sources import Archive
 from .errors import DataError
 
-__all__ = ["verify", "verify_offer"]
+__all__ = ["set_aside", "verify", "verify_offer"]
 
 _CHUNK = 1 << 20
 
@@ -17,7 +17,7 @@ def verify(file: Path, archive: Archive) -> None:
     Parameters
     ----------
     file
-        To check; a wrong one is removed, so that the next try does not go on from it.
+        To check; a wrong one is set aside (see `set_aside`).
     archive
         What it should be.
 
@@ -34,8 +34,31 @@ def verify(file: Path, archive: Archive) -> None:
         wrong = f"the {kind} checksum {found}, not {expected}"
     else:
         return
-    file.unlink()
-    raise DataError(f"{archive.name} has {wrong}, and was removed; run the command again to fetch it anew.")
+    raise set_aside(file, archive.name, f"has {wrong}")
+
+
+def set_aside(file: Path, name: str, fault: str) -> DataError:
+    """Rename a bad file, which a person may have put there, so that the next try does not go on from it.
+
+    Parameters
+    ----------
+    file
+        To rename; an earlier one that was set aside is replaced.
+    name
+        Of the archive; the new name is ``NAME.wrong``.
+    fault
+        What it is or has, to follow its name in a sentence.
+
+    Returns
+    -------
+    DataError
+        To raise; it says all of this.
+    """
+    file.replace(file.with_name(f"{name}.wrong"))
+    return DataError(
+        f"{name} {fault}, and was renamed to {name}.wrong; run the command again to fetch it anew, or put a right copy "
+        "in its place."
+    )
 
 
 def verify_offer(archive: Archive, n_bytes: int, n_done: int, n_free: int) -> None:

@@ -116,10 +116,12 @@ def by_parts(ratios: list[np.ndarray], random: np.random.Generator) -> dict[str,
 
 
 def part_ratios(maps: np.ndarray, sizes: np.ndarray, table: ImageTable, radius: float) -> np.ndarray:
-    """Mass near each part over that of a random point of the box: (M, P) of the parts that are seen."""
+    """Mass near each part over that of a random point of the box: (M, P), 0 for parts that no image shows."""
     assert table.boxes is not None and table.keypoints is not None
     scores = score_parts(maps, sizes, table.boxes, table.keypoints, table.keypoint_names, radius)
-    return np.asarray(scores.mass.sum(axis=0) / scores.chance.sum(axis=0))
+    chance = scores.chance.sum(axis=0)
+    mass = scores.mass.sum(axis=0)
+    return np.divide(mass, chance, out=np.zeros_like(mass), where=chance > 0)
 
 
 def differences(one: Checkpoint, other: Checkpoint) -> dict[str, list[Any]]:

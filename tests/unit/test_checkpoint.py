@@ -108,6 +108,9 @@ def test_a_missing_file_is_named(checkpoint: Checkpoint, file: str) -> None:
         ("config.json", '{"format": 99}'),
         ("config.json", '{"format": 1, "weights_sha256": "0", "model": {"n_bits": 7, "n_concepts": 2}}'),
         ("config.json", '{"format": 1, "weights_sha256": "0", "model": {"surprise": 1}}'),
+        ("config.json", '{"format": 1, "weights_sha256": "0", "model": []}'),
+        ("config.json", '{"format": 1, "weights_sha256": "0", "model": {"backbone": []}}'),
+        ("config.json", '{"format": 1, "weights_sha256": "0", "model": {"n_bits": 64.0}}'),
         ("config.json", '{"format": 1, "weights_sha256": "0", "stem_sha256": "../../secret", "model": {}}'),
         ("classes.json", '{"text_encoder": "x", "classes": []}'),
         ("classes.json", '{"classes": [{"name": "tern"}]}'),
@@ -123,8 +126,16 @@ def test_a_file_that_makes_no_sense_is_refused_in_one_sentence(checkpoint: Check
 
 
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="There is no checkpoint folder 'nowhere'"):
-        read_checkpoint(tmp_path / "nowhere")
+    for name in ("nowhere", "x" * 300):
+        with pytest.raises(CheckpointError, match=f"There is no checkpoint folder '{name}'"):
+            read_checkpoint(tmp_path / name)
+
+
+def test_a_stem_that_timm_does_not_know_is_refused(checkpoint: Checkpoint) -> None:
+    backbone = dataclasses.replace(checkpoint.config.backbone, stem="no_such_network")
+    unknown = dataclasses.replace(checkpoint, config=dataclasses.replace(checkpoint.config, backbone=backbone))
+    with pytest.raises(CheckpointError, match="timm has no network 'no_such_network'"):
+        load_model(unknown)
 
 
 def test_names_of_concepts_travel_with_the_folder(checkpoint: Checkpoint) -> None:

@@ -31,6 +31,7 @@ class Shop:
     etag: str = '"one"'
     break_after: list[int] = field(default_factory=list)  # bytes of each answer, then all of it
     ranges: bool = True
+    length: str | None = ""  # what it says of the length; empty for the truth
     status: int = 200
     asked: list[str | None] = field(default_factory=list)  # the Range of each request
 
@@ -53,7 +54,8 @@ def shop() -> Iterator[Shop]:
             if first is None:
                 return
             self.send_header("ETag", shop.etag)
-            self.send_header("Content-Length", str(len(content) - first))
+            if shop.length is not None:
+                self.send_header("Content-Length", shop.length or str(len(content) - first))
             self.end_headers()
             rest = content[first:]
             self.wfile.write(rest[: shop.break_after.pop(0)] if shop.break_after else rest)
@@ -157,10 +159,18 @@ def test_a_part_that_is_all_or_too_much_is_understood(
     assert len(shop.asked) == n_requests
 
 
-def test_a_wrong_checksum_removes_the_file_and_says_so(shop: Shop, tmp_path: Path) -> None:
+@pytest.mark.parametrize("length", [None, "abc", "-7"])
+def test_a_server_need_not_tell_the_length(shop: Shop, tmp_path: Path, length: str | None) -> None:
+    shop.files["a.tgz"], shop.length, shop.break_after = CONTENT, length, [1000]
+    assert get(shop.archive("a.tgz", digest=MD5, n_bytes=len(CONTENT)), tmp_path).read_bytes() == CONTENT
+    assert shop.asked == [None, "bytes=1000-"]
+
+
+def test_a_wrong_checksum_sets_the_file_aside_and_says_so(shop: Shop, tmp_path: Path) -> None:
     shop.files["a.tgz"] = CONTENT[:-1] + b"x"
     message = refusal(shop.archive("a.tgz", digest=MD5), tmp_path)
-    assert "md5 checksum" in message and "removed" in message and os.listdir(tmp_path) == []
+    assert "md5 checksum" in message and "renamed to a.tgz.wrong" in message
+    assert os.listdir(tmp_path) == ["a.tgz.wrong"]
 
 
 def test_a_file_that_a_person_put_there_is_checked_too(shop: Shop, tmp_path: Path) -> None:
@@ -168,7 +178,7 @@ def test_a_file_that_a_person_put_there_is_checked_too(shop: Shop, tmp_path: Pat
     assert get(shop.archive("a.tgz", digest=MD5), tmp_path).read_bytes() == CONTENT
     (tmp_path / "a.tgz").write_bytes(b"something else")
     assert "md5 checksum" in refusal(shop.archive("a.tgz", digest=MD5), tmp_path)
-    assert shop.asked == []
+    assert (tmp_path / "a.tgz.wrong").read_bytes() == b"something else" and shop.asked == []
 
 
 def test_a_file_of_another_size_is_refused_before_it_is_fetched(shop: Shop, tmp_path: Path) -> None:
@@ -272,7 +282,8 @@ def test_a_bad_archive_is_one_sentence_and_writes_nothing_outside(
     with pytest.raises(DataError, match=part_of_message) as refused:
         unpack(file, out, 1000, progress=False)
     assert str(refused.value).endswith(".") and "\n" not in str(refused.value)
-    assert sorted(p.name for p in tmp_path.rglob("*") if not p.is_relative_to(out)) == ["a.tgz", "deep"]
+    kept = "a.tgz.wrong" if part_of_message == "damaged" else "a.tgz"
+    assert sorted(p.name for p in tmp_path.rglob("*") if not p.is_relative_to(out)) == [kept, "deep"]
 
 
 def birds() -> bytes:
@@ -309,6 +320,15 @@ def test_nothing_appears_until_all_is_there_and_right(shop: Shop, tmp_path: Path
     assert len(shop.asked) == 2 and (out / "a.txt").is_file() and os.listdir(tmp_path) == ["cub"]
 
 
+def test_a_damaged_archive_is_fetched_anew_by_the_next_run(shop: Shop, tmp_path: Path) -> None:
+    shop.files = {"CUB.tgz": birds()[:-20]}
+    one = source(shop.archive("CUB.tgz"))
+    with pytest.raises(DataError, match=r"damaged or cut short, and was renamed to CUB\.tgz\.wrong"):
+        download(one, tmp_path / "cub", progress=False, pause=0)
+    shop.files = {"CUB.tgz": birds()}
+    assert len(download(one, tmp_path / "cub", progress=False, pause=0)) == 1 and os.listdir(tmp_path) == ["cub"]
+
+
 def test_an_archive_with_something_else_in_it_does_not_appear(shop: Shop, tmp_path: Path) -> None:
     shop.files = {"CUB.tgz": packed({"readme.txt": b"moved"})}
     with pytest.raises(DataError, match="holds no images"):
@@ -323,6 +343,23 @@ def test_a_folder_with_something_in_it_is_left_alone(shop: Shop, tmp_path: Path)
     with pytest.raises(DataError, match="not empty"):
         download(source(shop.archive("a.tgz")), tmp_path / "mine", progress=False)
     assert os.listdir(tmp_path) == ["mine"] and shop.asked == []
+
+
+def test_a_place_where_a_disk_is_mounted_is_refused_at_once(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command.os.path, "ismount", lambda path: path == tmp_path)
+    with pytest.raises(DataError, match=r"give a new folder in it\.$"):
+        download(source(shop.archive("a.tgz")), tmp_path, progress=False)
+    assert shop.asked == [] and not tmp_path.with_name(f"{tmp_path.name}.partial").exists()
+
+
+def test_an_empty_folder_may_be_a_link(shop: Shop, tmp_path: Path) -> None:
+    shop.files = {"CUB.tgz": birds()}
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "cub").symlink_to("disk")
+    table = download(source(shop.archive("CUB.tgz")), tmp_path / "cub", progress=False, pause=0)
+    assert table.root == tmp_path / "disk/CUB_200_2011" and (tmp_path / "cub").is_symlink()
 
 
 def test_the_notice_stands_before_anything_is_fetched(

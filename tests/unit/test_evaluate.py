@@ -12,7 +12,7 @@ from concepthash.checkpoint import Checkpoint, save_checkpoint
 from concepthash.data import read_dataset
 from concepthash.encoder import Encoder
 from concepthash.errors import DataError
-from concepthash.evaluate import evaluate, main
+from concepthash.evaluate import _labels_of_model, evaluate, main
 from concepthash.localization import concept_overlap, peak_xy, peaks_in_boxes
 
 
@@ -81,6 +81,24 @@ def test_data_without_a_split_is_refused(checkpoint: Checkpoint, cub_folder: Pat
     table = dataclasses.replace(read_dataset(cub_folder), is_train=None)
     with pytest.raises(DataError, match="no train and test split"):
         evaluate(Encoder(checkpoint, "cpu"), table)
+
+
+def test_images_of_no_known_class_are_left_out(checkpoint: Checkpoint, cub_folder: Path) -> None:
+    encoder, table = Encoder(checkpoint, "cpu"), read_dataset(cub_folder)
+    is_known = np.arange(30) % 5 > 0
+    found = evaluate(encoder, dataclasses.replace(table, labels=np.where(is_known, table.labels, -1)))
+    assert found["n_gallery"] + found["n_queries"] == 24
+    assert found == evaluate(encoder, table.subset(is_known))
+
+
+def test_classes_that_the_model_does_not_know_are_taken_for_none_of_its_own(tmp_path: Path, cub_folder: Path) -> None:
+    names = ("A", "a", *tiny_classes().names[2:])
+    model = save_checkpoint(tmp_path / "twice", tiny_model(), dataclasses.replace(tiny_classes(), names=names))
+    encoder, table = Encoder(model, "cpu"), read_dataset(cub_folder)
+    labels = _labels_of_model(encoder, table)
+    assert sorted(set(labels.tolist())) == [2, 3, 4, 5, 6]
+    strange = dataclasses.replace(table, class_names=tuple(f"nobody {i}" for i in range(5)))
+    assert "accuracy" in evaluate(encoder, table) and "accuracy" not in evaluate(encoder, strange)
 
 
 def test_wrong_paths_give_one_sentence(checkpoint: Checkpoint, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,13 +13,14 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 from builders import tiny_classes, tiny_config, tiny_model
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from concepthash import feature_cache, train, train_setup
 from concepthash.checkpoint import read_checkpoint
 from concepthash.config import LOSS_PRESETS, TRAIN_PRESETS, BackboneConfig, Precision, TrainConfig
 from concepthash.data import read_dataset
-from concepthash.errors import CheckpointError, ConfigError, DataError
+from concepthash.errors import CheckpointError, ConfigError, DataError, ImageError
 from concepthash.feature_cache import training_features
 from concepthash.features import CachedFeatures, LiveFeatures, StemFeatures
 from concepthash.image_views import Views
@@ -28,7 +29,7 @@ from concepthash.objective import Objective
 from concepthash.run_report import RunReport
 from concepthash.train_loop import run_to_end
 from concepthash.train_options import make_configs, make_parser
-from concepthash.train_setup import make_accelerator
+from concepthash.train_setup import make_accelerator, origin_of
 from concepthash.trainer import Trainer
 
 LABELS = np.arange(20) % 5
@@ -129,6 +130,25 @@ def test_a_run_with_other_settings_does_not_resume(tmp_path: Path) -> None:
         new_trainer(origin="other photos").resume(tmp_path / "state.pt")
 
 
+def test_a_run_with_other_classes_or_replaced_images_does_not_resume(cub_folder: Path) -> None:
+    table, classes = read_dataset(cub_folder), tiny_classes()
+    origins = {origin_of(table, classes, None), origin_of(table, classes, None)}
+    assert len(origins) == 1
+    origins.add(origin_of(table, dataclasses.replace(classes, names=("other", *classes.names[1:])), None))
+    Image.new("RGB", (9, 9)).save(table.paths[3])
+    origins.add(origin_of(table, classes, None))
+    assert len(origins) == 3
+
+
+def test_a_damaged_state_is_said_in_a_sentence(tmp_path: Path) -> None:
+    new_trainer().save(tmp_path / "state.pt")
+    content = (tmp_path / "state.pt").read_bytes()
+    for damaged in (b"", content[: len(content) // 2], b"no state"):
+        (tmp_path / "state.pt").write_bytes(damaged)
+        with pytest.raises(CheckpointError, match="is damaged; delete that folder"):
+            new_trainer().resume(tmp_path / "state.pt")
+
+
 def test_divergence_is_said_in_a_sentence() -> None:
     trainer = new_trainer()
     with torch.no_grad():
@@ -179,6 +199,23 @@ def test_accumulated_parts_train_like_whole_batches() -> None:
 def test_a_batch_that_does_not_split_is_refused() -> None:
     with pytest.raises(ConfigError, match="batch of 5 images cannot be split into 2 equal parts"):
         new_trainer(accumulation_steps=2)
+    with pytest.raises(ConfigError, match=r"batch of 20 images cannot be split into 3 equal parts .* such as 18\."):
+        new_trainer(batch_size=60, accumulation_steps=3)  # there are but 20
+
+
+def test_one_image_is_not_enough_to_train_on() -> None:
+    model, config = tiny_model(), TrainConfig()
+    arguments = Objective(model, LOSS_PRESETS["grounded"]), CachedFeatures(random_features(model)), LABELS[:1]
+    with pytest.raises(DataError, match=r"at least 2 images of known classes; there are 1\."):
+        Trainer(*arguments, config, make_accelerator("cpu", config))
+
+
+def test_images_of_no_known_class_are_not_trained_on(cub_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    table = read_dataset(cub_folder)
+    labels = np.where(np.arange(30) % 6 == 0, -1, table.labels)
+    parts = train._parts(dataclasses.replace(table, labels=labels))
+    assert sum(map(len, parts)) == 25 and all((part.labels >= 0).all() for part in parts)
+    assert "5 images of no known class are left out" in caplog.text
 
 
 def test_cached_features_are_those_of_the_stem_and_survive_a_kill(
@@ -229,18 +266,60 @@ def test_features_too_large_for_the_limit_are_computed_as_they_are_needed(
     torch.testing.assert_close(live.read(rows, seen), expected, atol=2e-3, rtol=2e-3)  # other batches, float16
 
 
+def test_images_that_were_replaced_have_new_features(cub_folder: Path, tmp_path: Path) -> None:
+    model, table = tiny_model(), read_dataset(cub_folder)
+    views = Views(table, model.config.backbone.image_size, n_views=1)
+    arguments = (model.backbone, model.config.backbone, views, tmp_path / "cache")
+    before = training_features(*arguments).read(np.arange(3), np.zeros(3, int))
+    with Image.open(table.paths[1]) as image:
+        image.transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(table.paths[1])
+    after = training_features(*arguments).read(np.arange(3), np.zeros(3, int))
+    assert [torch.equal(one, other) for one, other in zip(before, after, strict=True)] == [True, False, True]
+
+
+@pytest.mark.parametrize("n_workers", [0, 1])
+def test_a_broken_image_is_one_sentence_whoever_reads_it(cub_folder: Path, tmp_path: Path, n_workers: int) -> None:
+    model, table = tiny_model(), read_dataset(cub_folder)
+    table.paths[2].write_bytes(b"no image")
+    views = Views(table, model.config.backbone.image_size, n_views=1)
+    with pytest.raises(ImageError) as error:
+        training_features(model.backbone, model.config.backbone, views, tmp_path / "cache", n_workers=n_workers)
+    assert "\n" not in str(error.value)
+
+
+def test_features_that_another_run_deletes_while_they_are_made_stay_usable(
+    cub_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny_model()
+    views = Views(read_dataset(cub_folder), model.config.backbone.image_size, n_views=1)
+    arguments = (model.backbone, model.config.backbone, views)
+    expected = training_features(*arguments, tmp_path / "whole").read(np.arange(30), np.zeros(30, int))
+
+    def make_room() -> None:
+        for file in (tmp_path / "cache").iterdir():
+            file.unlink()
+
+    monkeypatch.setattr(feature_cache, "wait", make_room)  # for the other processes, when all is done
+    monkeypatch.setattr(feature_cache, "is_shared", lambda _: True)
+    features = training_features(*arguments, tmp_path / "cache")
+    torch.testing.assert_close(features.read(np.arange(30), np.zeros(30, int)), expected)
+    assert not list((tmp_path / "cache").iterdir())
+
+
 def test_features_unused_for_longest_make_room_for_new_ones(cub_folder: Path, tmp_path: Path) -> None:
     model, table = tiny_model(), read_dataset(cub_folder)
-    for number, name in enumerate(("old", "older")):
+    old, older, foreign = "0" * 16, "1" * 16, "thesis"
+    for number, name in enumerate((old, older, foreign)):
         (tmp_path / f"{name}.npy").write_bytes(bytes(400_000))
         os.utime(tmp_path / f"{name}.npy", (1000 - number, 1000 - number))
-    (tmp_path / "older.done").touch()
+    for name in (old, older):
+        (tmp_path / f"{name}.done").touch()
     size = 30 * 1280 * 3 * 4 * 2
     views = Views(table, model.config.backbone.image_size, n_views=1)
     training_features(model.backbone, model.config.backbone, views, tmp_path, cache_gb=(size + 500_000) / 1e9)
-    assert len(list(tmp_path.glob("*.npy"))) == 2
-    assert (tmp_path / "old.npy").exists()
-    assert not (tmp_path / "older.done").exists()
+    assert len(list(tmp_path.glob("*.npy"))) == 3
+    assert (tmp_path / f"{old}.npy").exists() and (tmp_path / f"{foreign}.npy").exists()
+    assert not (tmp_path / f"{older}.done").exists()
 
 
 def test_a_full_disk_is_said_before_training_and_leaves_no_file(
@@ -281,6 +360,11 @@ def test_the_command_makes_a_checkpoint_that_loads(
     assert not (out / "run").exists()
     assert train.main(arguments.split()) == 2
     assert "already holds a finished checkpoint" in capsys.readouterr().err
+    (out / "run").mkdir()
+    (out / "run" / "notes.txt").touch()
+    assert train.main(arguments.split()) == 2
+    assert "made/run holds 'notes.txt', which is no run's" in capsys.readouterr().err
+    assert (out / "run" / "notes.txt").exists()
 
 
 @pytest.mark.parametrize(
@@ -312,6 +396,15 @@ def test_a_preset_sets_network_and_losses_and_single_switches_go_over_it(
         (["--bits", "10", "--concepts", "4"], "10 bits do not split over 4 concepts"),
         (["--batch-size", "1"], "at least 2 images a step"),
         (["--device", "cuda:7"], "device"),
+        (["--device", "cpu:x"], "There is no device 'cpu:x'"),
+        (["--bits", "0"], "n_bits"),
+        (["--seed", "-1"], "seed is -1"),
+        (["--seed", "20000000000000"], "seed is 20000000000000"),
+        (["--workers", "-1"], "--workers is -1; give 0 or more."),
+        (["--clf-weight", "nan"], "clf_weight is nan"),
+        (["--learning-rate", "inf"], "learning_rate"),
+        (["--report", "FILE/report"], "Training stopped: "),
+        (["--out", "FILE"], "choose another --out."),
     ],
 )
 def test_the_command_refuses_what_cannot_work(
@@ -319,10 +412,29 @@ def test_the_command_refuses_what_cannot_work(
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     monkeypatch.setattr(train, "make_class_table", lambda *_: tiny_classes())
+    monkeypatch.setattr(train_setup, "load_stem_weights", lambda *_: None)
+    (tmp_path / "FILE").touch()
+    monkeypatch.chdir(tmp_path)
     if "cuda:7" in arguments and torch.cuda.is_available():
         pytest.skip("this machine has CUDA")
     assert train.main(["--data", str(cub_folder), "--out", str(tmp_path / "x"), *arguments]) == 2
-    assert says in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert says in said and said.count("\n") == 1
+
+
+def test_an_estimate_counts_the_stem_in_every_step_where_features_do_not_fit(
+    cub_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(train, "make_class_table", lambda *_: tiny_classes())
+    monkeypatch.setattr(train_setup, "load_stem_weights", lambda *_: None)
+    arguments = f"--data {cub_folder} --out {tmp_path / 'x'} --image-size 64 --width 32 --depth 1 --views 2 --estimate"
+    seconds = []
+    for gigabytes in (1, 0):
+        assert train.main([*arguments.split(), "--epochs", "500", "--device", "cpu", "--cache-gb", str(gigabytes)]) == 0
+        seconds.append(json.loads(capsys.readouterr().out))
+    assert seconds[1]["features"] < seconds[0]["features"]
+    assert seconds[1]["training"] > 2 * seconds[0]["training"]
+    assert not (tmp_path / "x").exists()
 
 
 def test_a_folder_without_images_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
