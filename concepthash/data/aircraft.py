@@ -11,6 +11,8 @@ from .table import ImageTable
 
 __all__ = ["is_aircraft_layout", "read_aircraft"]
 
+_LISTS = tuple(f"images_{kind}_{split}.txt" for kind in ("variant", "family") for split in ("trainval", "test"))
+
 
 def is_aircraft_layout(root: Path) -> bool:
     """Tell whether a folder is meant for `read_aircraft`, complete or not.
@@ -23,9 +25,9 @@ def is_aircraft_layout(root: Path) -> bool:
     Returns
     -------
     bool
-        True if ``images/`` and ``variants.txt`` are there.
+        True if ``images/`` and one of ``variants.txt``, ``images_variant_*.txt`` and ``images_family_*.txt`` are there.
     """
-    return (root / "images").is_dir() and (root / "variants.txt").is_file()
+    return (root / "images").is_dir() and any((root / name).is_file() for name in ("variants.txt", *_LISTS))
 
 
 def read_aircraft(root: Path) -> ImageTable:
@@ -57,8 +59,7 @@ def read_aircraft(root: Path) -> ImageTable:
     Maji et al., Fine-grained visual classification of aircraft, arXiv:1306.5151, 2013.
     """
     root = Path(root).resolve()
-    lists = [f"images_{kind}_{split}.txt" for kind in ("variant", "family") for split in ("trainval", "test")]
-    missing_files(root, ("images/", "variants.txt", "families.txt", *lists), "FGVC-Aircraft")
+    missing_files(root, ("images/", "variants.txt", "families.txt", *_LISTS), "FGVC-Aircraft")
     train, variants = _both_splits(root, "variant")
     listing = root / "images_variant_trainval.txt"
     present = present_files(root / "images", {key: inside(f"{key}.jpg", listing) for key in variants}, listing)

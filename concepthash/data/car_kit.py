@@ -19,6 +19,7 @@ __all__ = ["is_car_kit", "read_car_kit"]
 _log = logging.getLogger(__name__)
 _CORNERS = ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2")
 _TEST = "cars_test_annos_withlabels.mat"
+_LISTS = ("devkit/cars_meta.mat", "devkit/cars_train_annos.mat", "cars_annos.mat", _TEST)
 _FAULTS = (
     ArithmeticError,
     AttributeError,
@@ -44,9 +45,9 @@ def is_car_kit(root: Path) -> bool:
     Returns
     -------
     bool
-        True if ``devkit/cars_meta.mat`` or ``cars_annos.mat`` is there.
+        True if one of the authors' annotations is there.
     """
-    return (root / "devkit" / "cars_meta.mat").is_file() or (root / "cars_annos.mat").is_file()
+    return any((root / name).is_file() for name in _LISTS)
 
 
 def read_car_kit(root: Path, by_make: bool = True) -> ImageTable:

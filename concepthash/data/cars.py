@@ -1,5 +1,6 @@
 """Read Stanford Cars, as tables (``index.csv`` and ``classes.csv``) or as its authors packed it (see `car_kit`)."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from .table import ImageTable
 __all__ = ["CAR_FAMILIES", "is_cars_layout", "read_cars"]
 
 CAR_FAMILIES = {"make": "make", "body": "body_type"}  # choice -> column of classes.csv
+_MAX_HEADER = 1000  # characters
 
 
 def is_cars_layout(root: Path) -> bool:
@@ -25,9 +27,9 @@ def is_cars_layout(root: Path) -> bool:
     Returns
     -------
     bool
-        True if ``index.csv`` is there, or annotations of the authors.
+        True if ``index.csv`` is there, a ``classes.csv`` of cars, or annotations of the authors.
     """
-    return (root / "index.csv").is_file() or is_car_kit(root)
+    return (root / "index.csv").is_file() or _is_of_cars(root / "classes.csv") or is_car_kit(root)
 
 
 def read_cars(root: Path, families: str = "make") -> ImageTable:
@@ -62,9 +64,9 @@ def read_cars(root: Path, families: str = "make") -> ImageTable:
     if families not in CAR_FAMILIES:
         raise ConfigError(f"Cars have no families {families!r}; choose one of {', '.join(CAR_FAMILIES)}.")
     root = Path(root).resolve()
-    if not (root / "index.csv").is_file():
+    if not (root / "index.csv").is_file() and is_car_kit(root):
         return read_car_kit(root, by_make=families == "make")
-    missing_files(root, ("classes.csv",), "cars")
+    missing_files(root, ("index.csv", "classes.csv"), "cars")
     index, column = root / "index.csv", CAR_FAMILIES[families]
     rows = table_rows(index, ("path", "class_id", "split"))
     present = present_files(root, {row["path"]: inside(row["path"], index) for row in rows}, index)
@@ -84,6 +86,16 @@ def read_cars(root: Path, families: str = "make") -> ImageTable:
         families=tuple(row[column] for row in classes.values()),
         is_train=_split(rows),
     )
+
+
+def _is_of_cars(file: Path) -> bool:
+    """Whether a table of classes is one of cars: other folders may have a ``classes.csv``, too."""
+    try:
+        with file.open(encoding="utf-8", errors="replace") as stream:
+            columns = re.findall(r"\w+", stream.readline(_MAX_HEADER))
+    except OSError:
+        return False
+    return set(CAR_FAMILIES.values()) <= set(columns)
 
 
 def _classes(file: Path, column: str) -> dict[str, dict[str, str]]:

@@ -1,6 +1,7 @@
 """Read a data set in the layout of CUB-200-2011: any of its classes and images, split and parts where present."""
 
 import logging
+import os
 import re
 from pathlib import Path, PurePosixPath
 
@@ -28,9 +29,9 @@ def is_cub_layout(root: Path) -> bool:
     Returns
     -------
     bool
-        True if ``images/`` and ``images.txt`` are there.
+        True if ``images/`` and one of ``images.txt`` and ``image_class_labels.txt`` are there.
     """
-    return (root / "images").is_dir() and (root / "images.txt").is_file()
+    return (root / "images").is_dir() and any((root / name).is_file() for name in _REQUIRED[:2])
 
 
 def read_cub(root: Path) -> ImageTable:
@@ -85,7 +86,7 @@ def _present_images(root: Path) -> tuple[np.ndarray, tuple[str, ...]]:
         path = PurePosixPath(image_id)
         if path.is_absolute() or ".." in path.parts:
             raise DataError(f"images.txt lists {quoted_name(Path(image_id))} outside the images folder; correct it.")
-    present = {number: image_id for number, image_id in listed.items() if (root / "images" / image_id).is_file()}
+    present = {number: image_id for number, image_id in listed.items() if os.path.isfile(root / "images" / image_id)}
     if not present:
         raise DataError(
             f"images.txt in {quoted_name(root)} lists {len(listed)} images but none is there; unpack them in images/."
@@ -166,14 +167,17 @@ def _number_table(path: Path, n_columns: int) -> np.ndarray:
 
 
 def _numbered_lines(path: Path) -> dict[int, str]:
-    """Read lines ``number text`` as a dictionary in the file's order."""
+    """Read lines ``number text`` as a dictionary in the file's order; float64 holds all numbers of 15 digits."""
     listed: dict[int, str] = {}
     for place, line in enumerate(_text(path).split("\n"), start=1):
         fields = line.strip().split(maxsplit=1)
         if not fields:
             continue
-        if len(fields) < 2 or not fields[0].isdecimal() or int(fields[0]) in listed:
-            raise DataError(f"Line {place} of {path.name} must be a new number, a space and a name; correct it.")
+        if len(fields) < 2 or not re.fullmatch(r"\d{1,15}", fields[0]) or int(fields[0]) in listed:
+            raise DataError(
+                f"Line {place} of {path.name} must be a new number of at most 15 digits, a space and a name; correct "
+                "it."
+            )
         listed[int(fields[0])] = fields[1]
     return listed
 

@@ -71,9 +71,9 @@ def existing_folder(root: str | Path) -> Path:
         If it is missing, or a file.
     """
     path = Path(root).expanduser()
-    if path.is_dir():
+    if os.path.isdir(path):  # which is also false for a name that is too long
         return path.resolve()
-    if path.exists():
+    if os.path.exists(path):
         raise DataError(f"{quoted_name(path)} is a file; give the folder of images that it lies in.")
     raise DataError(f"The folder {quoted_name(path)} does not exist; check the path.")
 

@@ -17,7 +17,7 @@ __all__ = ["read_dataset"]
 
 _Layout = tuple[Callable[[Path], bool], Callable[[Path], ImageTable], tuple[str, ...]]
 _LAYOUTS: tuple[_Layout, ...] = (  # how to tell it, how to read it, and where below the given folder it may lie
-    (is_nabirds_layout, read_nabirds, ("", "nabirds")),  # has all lists of CUB and one more, so that it comes first
+    (is_nabirds_layout, read_nabirds, ("", "nabirds")),  # has all lists of CUB and more, so that it comes first
     (is_cub_layout, read_cub, ("", "CUB_200_2011")),
     (is_aviary_layout, read_aviary, ("",)),
     (is_cars_layout, read_cars, ("", "stanford_cars")),

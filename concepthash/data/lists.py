@@ -2,6 +2,7 @@
 
 import csv
 import logging
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -114,24 +115,19 @@ def inside(name: str, file: Path) -> PurePosixPath:
 def present_files(root: Path, listed: Mapping[str, PurePosixPath], file: Path) -> dict[str, PurePosixPath]:
     """Keep those listed paths below ``root`` that exist, with a line in the log where some do not.
 
+    A name that is too long for a file is none, as `os.path.isfile` says and `Path.is_file` does not.
+
     Raises
     ------
     DataError
         If none does.
     """
-    present = {key: path for key, path in listed.items() if _is_file(root / path)}
+    present = {key: path for key, path in listed.items() if os.path.isfile(root / path)}
     if not present:
         raise DataError(f"{file.name} lists {len(listed)} images but none is there; unpack the data set again.")
     if len(present) < len(listed):
         _log.warning("%d of %d images listed in %s are missing", len(listed) - len(present), len(listed), file.name)
     return present
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name too long
-        return False
 
 
 def missing_files(root: Path, names: Iterable[str], layout: str) -> None:

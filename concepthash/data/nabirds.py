@@ -25,9 +25,9 @@ def is_nabirds_layout(root: Path) -> bool:
     Returns
     -------
     bool
-        True if ``images/``, ``images.txt`` and ``hierarchy.txt`` are there.
+        True if it looks like CUB-200-2011 and one of ``hierarchy.txt`` and ``photographers.txt`` is there.
     """
-    return is_cub_layout(root) and (root / "hierarchy.txt").is_file()
+    return is_cub_layout(root) and any((root / name).is_file() for name in ("hierarchy.txt", "photographers.txt"))
 
 
 def read_nabirds(root: Path) -> ImageTable:

@@ -176,4 +176,4 @@ def _is_train(file: Path, root: Path) -> bool | None:
 
 
 def _image_id(path: Path, root: Path) -> str:
-    return re.sub(r"^\.images/", "", path.relative_to(root).as_posix())
+    return re.sub(r"^\.images/(.+)\.parquet/", r"\1/", path.relative_to(root).as_posix())

@@ -4,6 +4,7 @@ import glob
 import logging
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 import duckdb
@@ -48,10 +49,10 @@ def unpacked_images(
         If the Parquet file is damaged, names a path outside ``root``, or the images cannot be written.
     """
     content, name = _fields(column, kind)
-    folder = root / _FOLDER / file.relative_to(root).with_suffix("")
+    folder = root / _FOLDER / file.relative_to(root)  # named like a file, so that it cannot lie in another such folder
     stamp = f"{file.stat().st_size} {file.stat().st_mtime_ns}"
     try:
-        if not (folder / _STAMP).is_file() or (folder / _STAMP).read_text() != stamp:
+        if _stamp_of(folder) != stamp:
             _unpack(connection, file, (content, name), folder, stamp)
         names = _names(connection, file, name)
         unpacked = {int(path.stem): path for path in folder.iterdir() if path.stem.isdecimal()}
@@ -73,12 +74,24 @@ def _fields(column: str, kind: str) -> tuple[str, str]:
     return quoted if kind == "BLOB" else f"{quoted}.bytes", f"{quoted}.path" if has_path else "NULL"
 
 
+def _stamp_of(folder: Path) -> str:
+    try:
+        return (folder / _STAMP).read_text()
+    except FileNotFoundError:
+        return ""
+
+
 def _unpack(
     connection: duckdb.DuckDBPyConnection, file: Path, fields: tuple[str, str], folder: Path, stamp: str
 ) -> None:
+    """Several processes may do this at once: the first to end gives the folder, and the others leave it alone."""
     folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = folder.with_name(f".partial-{folder.name}-{os.getpid()}")
+    shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
+    with suppress(FileNotFoundError):
+        folder.replace(partial)  # of an older Parquet file: out of the way before another process can have ended
+        shutil.rmtree(partial)
     _log.info("unpacking the images of %s", file.name)
-    partial = folder.parent / f".partial-{folder.name}-{os.getpid()}"
     try:
         partial.mkdir()
         query = (
@@ -92,9 +105,11 @@ def _unpack(
                 if content:
                     (partial / f"{number:06d}{_suffix(content, name)}").write_bytes(content)
         (partial / _STAMP).write_text(stamp)
-        if folder.exists():  # of an older Parquet file, or put there by another process just now
-            shutil.rmtree(folder)
-        partial.replace(folder)
+        try:
+            partial.replace(folder)
+        except OSError:
+            if _stamp_of(folder) != stamp:  # otherwise another process was faster
+                raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -116,7 +131,7 @@ def _beside(root: Path, file: Path, name: str | None) -> Path | None:
     if not name:
         return None
     path = root / inside(name, file)
-    if not path.is_file():
+    if not os.path.isfile(path):  # which is also false for a name that is too long
         _log.warning("%s in %s has no content and is no file", quoted_name(path), file.name)
         return None
     return path

@@ -43,7 +43,8 @@ def write_table(table: str, readme: Path) -> None:
 def _tables(rows: Sequence[dict[str, Any]]) -> list[str]:
     groups: dict[tuple[str, int, int], dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
     shortest = {
-        name: min(r["epochs"] for r in rows if r["data"] == name and r["epochs"]) for name in {r["data"] for r in rows}
+        name: min((r["epochs"] for r in rows if r["data"] == name and r["epochs"]), default=0)
+        for name in {r["data"] for r in rows}
     }
     for row in rows:  # what is not trained stands among the shortest trainings
         groups[row["data"], row["bits"], row["epochs"] or shortest[row["data"]]][row["method"]].append(row)

@@ -58,6 +58,7 @@ def test_boxes_may_be_absent_and_images_missing(aircraft: Path, caplog: pytest.L
         ("images_box.txt", "0007 1 2 3\n", "no line for 3 images"),
         ("images_box.txt", "0007 1 2 3 4\n0011 1 2\n0034 1 2 3 4\n0099 1 2 3 4\n", "4 numbers a line"),
         ("families.txt", None, "no families.txt"),
+        ("variants.txt", None, "no variants.txt"),
         ("images_variant_test.txt", None, "no images_variant_test.txt"),
     ],
 )

@@ -79,6 +79,7 @@ def test_photos_without_a_file_are_left_out_with_a_line_in_the_log(
         ("classes.csv", CLASSES + "2,Twice,A,B\n", "a class twice"),
         ("classes.csv", CLASSES.replace("10,", "ten,"), "number its classes"),
         ("classes.csv", None, "no classes.csv"),
+        ("index.csv", None, "not a complete cars layout, since it has no index.csv"),
     ],
 )
 def test_a_malformed_table_is_named_in_one_sentence(
@@ -86,6 +87,11 @@ def test_a_malformed_table_is_named_in_one_sentence(
 ) -> None:
     (cars / name).unlink() if text is None else write(cars, {name: text})
     check_refusal(cars, part_of_message)
+
+
+def test_a_folder_of_images_may_have_a_table_of_classes(tmp_path: Path) -> None:
+    root = write(tmp_path, {"classes.csv": "class_id,class_name,make\n1,Crow,none\n", "Crow/a.jpg": ""})
+    assert read_dataset(root).class_names == ("Crow",)
 
 
 def check_refusal(root: Path, part_of_message: str) -> None:
@@ -178,6 +184,8 @@ def test_annotations_without_a_field_and_an_incomplete_kit_are_named(kit: Path) 
     check_refusal(kit, "lacks a field")
     (kit / "devkit/cars_train_annos.mat").unlink()
     check_refusal(kit, "no devkit/cars_train_annos.mat")
+    (kit / "devkit/cars_meta.mat").unlink()
+    check_refusal(kit, "no devkit/cars_meta.mat")
 
 
 @pytest.mark.skipif("CONCEPTHASH_SHARED" not in os.environ, reason="CONCEPTHASH_SHARED names no folder of real data")

@@ -85,6 +85,9 @@ def test_lines_may_end_as_on_windows_and_start_with_a_byte_order_mark(cub: Path)
         ("images.txt", "1\n", "Line 1 of images.txt"),
         ("images.txt", "1 001.Black_footed_Albatross/a.jpg\n1 b.jpg\n", "Line 2 of images.txt"),
         ("images.txt", "x 001.Black_footed_Albatross/a.jpg\n", "Line 1 of images.txt"),
+        ("images.txt", f"{'9' * 20} 007.Blue_Jay/b.jpg\n", "a new number of at most 15 digits"),
+        ("images.txt", f"{'9' * 5000} 007.Blue_Jay/b.jpg\n", "a new number of at most 15 digits"),
+        ("images.txt", f"1 {'x' * 300}.jpg\n", "none is there"),
         ("images.txt", "1 ../classes.txt\n", "outside the images folder"),
         ("images.txt", "1 /etc/hostname\n", "outside the images folder"),
         ("images.txt", "1 007.Blue_Jay/b.jpg\n3 007.Blue_Jay/b.jpg\n", "listed twice"),
@@ -121,9 +124,10 @@ def test_an_incomplete_layout_says_what_is_missing(cub: Path, missing: str) -> N
         read_cub(cub)
 
 
-def test_an_incomplete_layout_is_not_taken_for_a_folder_of_images(cub: Path) -> None:
-    (cub / "classes.txt").unlink()
-    with pytest.raises(DataError, match=r"classes\.txt"):
+@pytest.mark.parametrize("missing", ["images.txt", "classes.txt", "image_class_labels.txt"])
+def test_an_incomplete_layout_is_not_taken_for_a_folder_of_images(cub: Path, missing: str) -> None:
+    (cub / missing).unlink()
+    with pytest.raises(DataError, match=f"CUB-200-2011 layout, since it has no {missing}"):
         read_dataset(cub)
 
 

@@ -93,6 +93,8 @@ def test_a_missing_folder_and_a_file_are_refused(tmp_path: Path) -> None:
     fill(tmp_path, "photo.jpg")
     with pytest.raises(DataError, match='"none" does not exist; check'):
         read_dataset(str(tmp_path / "none"))
+    with pytest.raises(DataError, match=r"does not exist; check"):
+        read_dataset(tmp_path / ("x" * 300))
     with pytest.raises(DataError, match=r'"photo\.jpg" is a file; give the folder'):
         read_dataset(tmp_path / "photo.jpg")
     with pytest.raises(DataError):

@@ -91,7 +91,9 @@ def test_a_malformed_list_is_named_in_one_sentence(nabirds: Path, name: str, tex
     assert part_of_message in message and message.endswith(".") and "\n" not in message and str(nabirds) not in message
 
 
-def test_an_incomplete_layout_says_what_is_missing(nabirds: Path) -> None:
-    (nabirds / "classes.txt").unlink()
-    with pytest.raises(DataError, match=r"NABirds layout, since it has no classes\.txt"):
+@pytest.mark.parametrize("missing", ["classes.txt", "images.txt", "image_class_labels.txt", "hierarchy.txt"])
+def test_an_incomplete_layout_says_what_is_missing(nabirds: Path, missing: str) -> None:
+    (nabirds / "photographers.txt").write_text("00-1b Somebody\n")
+    (nabirds / missing).unlink()
+    with pytest.raises(DataError, match=f"NABirds layout, since it has no {missing}"):
         read_dataset(nabirds)

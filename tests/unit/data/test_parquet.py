@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from concepthash.data import read_dataset, read_image, read_parquet
+from concepthash.data import parquet_images, read_dataset, read_image, read_parquet
+from concepthash.data.table import ImageTable
 from concepthash.errors import DataError
 
 NAMES = ["Crow", "Blue Jay"]
@@ -123,7 +124,7 @@ def test_images_may_be_plain_bytes_or_lie_beside_the_table(tmp_path: Path) -> No
         connection.execute("CREATE TABLE t AS SELECT ?::BLOB AS image, 0 AS label", [photo(50)])
         connection.execute(f"COPY t TO '{tmp_path}/plain/a.parquet' (FORMAT parquet)")
     assert int(read_image(read_dataset(tmp_path / "plain").paths[0])[0, 0, 0]) == 50
-    write(tmp_path / "beside/a.parquet", [(None, "photos/x.png", 0), (None, "photos/lost.png", 0), (None, None, 0)])
+    write(tmp_path / "beside/a.parquet", [(None, "photos/x.png", 0), (None, "x" * 300, 0), (None, None, 0)])
     (tmp_path / "beside/photos").mkdir()
     (tmp_path / "beside/photos/x.png").write_bytes(photo(60))
     assert read_dataset(tmp_path / "beside").image_ids == ("photos/x.png",)
@@ -174,7 +175,42 @@ def test_a_file_damaged_in_the_middle_leaves_no_images(hub: Path) -> None:
     content[4:200] = b"\xff" * 196
     file.write_bytes(content)
     check_refusal(hub, "is damaged")
-    assert not (hub / ".images/data/train-00000-of-00001").exists()
+    assert not (hub / ".images/data/train-00000-of-00001.parquet").exists()
+
+
+@pytest.mark.parametrize("is_outdated", [False, True])
+def test_who_unpacks_more_slowly_leaves_the_images_of_the_faster_one(
+    hub: Path, monkeypatch: pytest.MonkeyPatch, is_outdated: bool
+) -> None:
+    if is_outdated:
+        read_parquet(hub)
+        for file in (hub / "data").iterdir():
+            os.utime(file, (0, 0))
+    faster: list[ImageTable] = []
+    suffix = parquet_images._suffix
+
+    def meanwhile(*of_an_image: object) -> str:
+        monkeypatch.setattr(parquet_images, "_suffix", suffix)
+        with monkeypatch.context() as other_process:
+            other_process.setattr(parquet_images.os, "getpid", lambda: 0)
+            faster.append(read_parquet(hub))
+        inodes.extend(path.stat().st_ino for path in faster[0].paths)
+        return suffix(*of_an_image)  # type: ignore[arg-type]
+
+    inodes: list[int] = []
+    monkeypatch.setattr(parquet_images, "_suffix", meanwhile)
+    assert read_parquet(hub).paths == faster[0].paths and len(inodes) == 4
+    assert [path.stat().st_ino for path in faster[0].paths] == inodes
+    assert sorted(os.listdir(hub / ".images/data")) == sorted(os.listdir(hub / "data"))
+
+
+def test_a_table_and_a_folder_may_have_one_name(tmp_path: Path) -> None:
+    write(tmp_path / "a.parquet", ROWS)
+    write(tmp_path / "a/a.parquet", ROWS)
+    for _ in range(2):
+        table = read_dataset(tmp_path)
+        assert len(table) == 6 and all(path.is_file() for path in table.paths)
+        assert table.image_ids[0] == "a/a/000000.png" and table.image_ids[3] == "a/000000.png"
 
 
 def test_hostile_tables_are_named(tmp_path: Path) -> None:
