@@ -56,11 +56,9 @@ def _finite(curve: Curve) -> Curve:
 def _bounds(values: Sequence[float]) -> tuple[float, float]:
     """Return the scale of a term: from 0 where that wastes little, always with some height."""
     low, high = min(values), max(values)
-    if 0 < low < 0.6 * high:
-        low = 0.0
     if high - low < 1e-9:
-        return low - 0.5 * abs(low) - 0.05, high + 0.5 * abs(high) + 0.05
-    return low, high
+        low, high = low - 0.5 * abs(low) - 0.05, high + 0.5 * abs(high) + 0.05
+    return (0.0 if 0 <= min(values) < 0.6 * high else low), high
 
 
 def _line(curve: Curve, epochs: int, low: float, high: float) -> str:

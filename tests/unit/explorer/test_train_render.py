@@ -196,6 +196,13 @@ def test_a_curve_may_stand_still_be_negative_or_hold_no_number() -> None:
         assert all(0 <= y <= 64 for line in points_of(page) for _, y in line)
 
 
+@pytest.mark.parametrize(
+    ("values", "bottom"), [((0.0, 0.0), "0"), ((0.0, 3.0), "0"), ((1.0, 2.0), "0"), ((1.9, 2.0), "1.90")]
+)
+def test_a_scale_begins_at_zero_where_that_wastes_little(values: tuple[float, float], bottom: str) -> None:
+    assert f'<span class="is-bottom">{bottom}</span>' in loss_curves([Curve("sep", (1, 2), values)], 2)
+
+
 def test_the_map_curve_has_its_place_before_it_has_a_value() -> None:
     empty, full = accuracy_curve(None, 5), accuracy_curve(Curve("mAP", (5,), (1.0,)), 5)
     assert "<output>–</output>" in empty and "<polyline" not in empty
