@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ConceptHashError as error:
         said = str(error)
     except OSError as error:
-        place = f" ({error.filename})" if error.filename else ""
+        place = f" ({Path(error.filename).name})" if error.filename else ""
         said = f"Training stopped: {error.strerror or error}{place}. Run the same command again to go on."
     if said:
         print(said, file=sys.stderr)
