@@ -201,14 +201,14 @@ def _forward_with_graph(model: ConceptHash, images: Tensor, settings: MapSetting
 def _gradient_row(output: ConceptHashOutput, target: Tensor, token: int, settings: MapSettings) -> Tensor:
     """Relevance (B, T) of all tokens for ``target``, read at output ``token``."""
     gradients = torch.autograd.grad(target, output.attention, retain_graph=True)
-    row: Tensor | None = None
+    row = torch.zeros_like(output.attention[-1][:, 0, 0])  # (B, T)
+    row[:, token] = 1  # the token itself; what follows is equation 6, from the last block down
     for weights, gradient in zip(reversed(output.attention), reversed(gradients), strict=True):
         relevance = _discard(
             fuse_heads((weights * gradient).clamp(min=0), settings.head_fusion), settings.discard_ratio
         )
         n_rows = relevance.shape[1]
-        row = relevance[:, token] if row is None else row + (row[:, None, -n_rows:] @ relevance)[:, 0]  # (B, T)
-    assert row is not None
+        row = row + (row[:, None, -n_rows:] @ relevance)[:, 0]
     return row.detach()
 
 

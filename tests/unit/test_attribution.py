@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from builders import tiny_config, tiny_model
 from torch import Tensor
 
 from concepthash.attention_centers import attention_centers
@@ -97,6 +98,32 @@ def test_every_map_sums_to_one(model: ConceptHash, images: Tensor, method: str, 
     assert maps.shape == (3, 2, 3, 4)
     assert (maps >= 0).all()
     torch.testing.assert_close(maps.sum(dim=(2, 3)), torch.ones(3, 2))
+
+
+@pytest.mark.parametrize("reading", ["all", "patches"])
+def test_the_gradient_map_is_equation_6_over_all_blocks(reading: str, images: Tensor) -> None:
+    """A naive R ← R + Ā R from R = 1; attention that is not captured is that of patches to themselves."""
+    model = tiny_model(tiny_config(reading=reading))
+    features = model.backbone.stem(images).detach().requires_grad_()
+    output = model.forward_features(features, n_attention=2)
+    n_tokens = output.attention[0].shape[-1]
+    for concept in range(2):
+        margin = output.code_logits.unflatten(1, (2, -1))[:, concept].abs().sum()
+        gradients = torch.autograd.grad(margin, output.attention, retain_graph=True)
+        for image in range(3):
+            flow = torch.eye(n_tokens)
+            for weights, gradient in zip(output.attention, gradients, strict=True):
+                step = torch.zeros(n_tokens, n_tokens)
+                step[-weights.shape[2] :] = (weights[image] * gradient[image]).clamp(min=0).mean(dim=0)
+                flow = flow + step @ flow
+            expected = flow[n_tokens - 2 + concept, -14:-2].reshape(3, 4)
+            got = gradient_maps(model, images)[image, concept]
+            torch.testing.assert_close(got, expected / expected.sum(), rtol=1e-3, atol=1e-5)
+
+
+def test_a_gradient_map_sees_more_than_the_last_block(model: ConceptHash, images: Tensor) -> None:
+    one, all_of_them = (gradient_maps(model, images, MapSettings("gradient", last_k)) for last_k in (1, None))
+    assert not torch.allclose(one, all_of_them, atol=1e-3)
 
 
 def test_the_map_of_one_bit_differs_from_that_of_another(model: ConceptHash, images: Tensor) -> None:
