@@ -314,6 +314,8 @@ class Api:
             return services.dictionary(name, visitor, shown, concept, page)
         if view == "cells":
             return services.grid(name, visitor, shown, concept, self._axes(name, concept, axes))
+        if not shown:
+            raise QueryError("A scatter shows where an image lies among the others; give an image.")
         pair = self._axes(name, concept, axes)
         first, second = pair if len(pair) == 2 else services.telling(name, concept)
         return services.plane(name, visitor, shown, concept, (first, second))

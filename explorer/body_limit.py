@@ -14,7 +14,7 @@ __all__ = ["BodyLimit"]
 
 ENVELOPE = 1_000_000  # bytes around the files of a form
 ROOM = 5_000_000  # bytes that uploads leave free on the disk
-MOST = 2_000_000_000  # bytes of uploads that are kept at a time
+MOST = 2_000_000_000  # bytes of uploads that are kept at a time, if that is enough for two of the largest
 LARGE = "This request is larger than {} MB, the most that this server reads."
 BUSY = "Many large requests are being read at the moment; please try again in some seconds."
 FULL = "This server cannot store more files at the moment; please try again later."
@@ -53,7 +53,7 @@ class BodyLimit:
         limit = self._max_form_bytes if is_form else self._max_bytes
         if n_bytes > limit:
             return _refusal(LARGE.format(limit // 1_000_000), 413)
-        if is_form and not n_read and _free(self._folder) < n_bytes + ROOM:
+        if is_form and not n_read and _free(self._folder, max(MOST, 2 * limit)) < n_bytes + ROOM:
             return _refusal(FULL, 507)
         return _refusal(BUSY, 503) if not is_form and self._n_all > self._max_all_bytes else None
 
@@ -102,14 +102,14 @@ def _declared(scope: Scope, unknown: int) -> int:
     return int(length[:16]) if length.isascii() and length.isdigit() else unknown
 
 
-def _free(folder: Path) -> int:
-    """Return the bytes that may still be stored in a folder, which need not be there yet."""
+def _free(folder: Path, most: int) -> int:
+    """Return the bytes that may still be stored in a folder, which need not be there yet; ``most`` in all."""
     there = next((parent for parent in (folder, *folder.parents) if parent.is_dir()), Path("/"))
     stored = 0
     for path in folder.rglob("*"):
         with suppress(OSError):  # deleted meanwhile
             stored += path.lstat().st_size
-    return min(shutil.disk_usage(there).free, MOST - stored)
+    return min(shutil.disk_usage(there).free, most - stored)
 
 
 def _refusal(sentence: str, status: int) -> JSONResponse:

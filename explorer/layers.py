@@ -17,7 +17,8 @@ __all__ = ["layers"]
 
 def layers(settings: Settings, page: Any) -> list[Middleware]:
     """Return the layers for a ``gr.Blocks``."""
-    sizes = settings.max_call_bytes, settings.max_request_bytes, settings.max_all_calls_bytes
+    at_once = max(settings.max_all_calls_bytes, 2 * settings.max_call_bytes)
+    sizes = settings.max_call_bytes, settings.max_request_bytes, at_once
     return [
         Middleware(ShortenLongLinks),
         Middleware(CloseRoutes, page.upload_file_set),

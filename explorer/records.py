@@ -204,3 +204,4 @@ class MatchResult:
     subcodes: tuple[str, ...]
     relaxations: tuple[Relaxation, ...] = field(default=())
     facets: tuple[Facet, ...] = ()  # class, family, then other columns
+    has_query: bool = False  # whether images that are asked for are counted, too: those of a composition are

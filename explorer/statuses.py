@@ -12,7 +12,7 @@ __all__ = ["HonestStatus", "set_status"]
 log = logging.getLogger("concepthash.explorer")
 
 KEY = "concepthash.status"
-CALLS = ("/gradio_api/run/", "/gradio_api/api/", "/gradio_api/call/", "/gradio_api/mcp", "/gradio_api/upload")
+CALLS = tuple(f"/gradio_api/{door}" for door in ("run/", "api/", "call/", "queue/join", "mcp", "upload"))
 UNREADABLE = (
     "This call does not fit the function: too few values, a name it does not know, or no file where one belongs. "
     "GET /gradio_api/info lists all functions with their parameters."

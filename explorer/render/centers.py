@@ -159,9 +159,9 @@ def _only_one(shown: CenterMap) -> str:
     if len(shown.panels) > 1:
         return ""
     return (
-        f'<p class="ch-hint">This checkpoint holds only the centers it was trained with. To compare, train the same '
+        '<p class="ch-hint">This checkpoint holds only the centers it was trained with. To compare, train the same '
         "with <code>--centers random</code> or <code>learnable</code>, then <code>python -m concepthash.centers "
-        f"--checkpoint checkpoints/{text(shown.checkpoint)} --add OTHER</code>.</p>"
+        "--checkpoint CHECKPOINT --add OTHER</code>.</p>"
     )
 
 

@@ -76,11 +76,15 @@ def count(number: int, noun: str = "") -> str:
 
 
 def percent(part: int, whole: int) -> str:
-    """Write a share with as many digits as it deserves."""
-    if not part or not whole:
-        return "0 %"
-    share = 100 * part / whole
-    return f"{share:.1f} %" if share < 10 else f"{share:.0f} %"
+    """Write a share with as many digits as it deserves; ``0 %`` and ``100 %`` are said of nothing and all alone."""
+    share = 100 * part / whole if whole else 0.0
+    if share in (0, 100):
+        return f"{share:.0f} %"
+    if share < 0.05:
+        return "under 0.1 %"
+    if share >= 99.5:
+        return "over 99 %"
+    return f"{share:.1f} %" if share < 9.95 else f"{share:.0f} %"
 
 
 def thumbnail_url(path: str) -> str:

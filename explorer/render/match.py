@@ -55,12 +55,14 @@ def results_panel(result: MatchResult, names: tuple[str, ...], agree: tuple[int,
 def base_rate(result: MatchResult, names: tuple[str, ...], agree: tuple[int, ...]) -> str:
     """Say how common such an agreement is in the whole gallery."""
     if not any(radius != IGNORE for radius in agree):
-        return f"No concept has to agree, so all {count(result.n_gallery)} other images are ranked."
+        return f"No concept has to agree, so all {_of_gallery(result)} are ranked."
     share = percent(result.n_carrying, result.n_gallery)
-    return (
-        f"{count(result.n_carrying)} of {count(result.n_gallery)} other images ({share}) "
-        f"{_rule_words(names, agree, many=True)}."
-    )
+    return f"{count(result.n_carrying)} of {_of_gallery(result)} ({share}) {_rule_words(names, agree, many=True)}."
+
+
+def _of_gallery(result: MatchResult) -> str:
+    """Count the images of the gallery, the query itself left out where it is one of them."""
+    return f"{count(result.n_gallery)} {'images' if result.has_query else 'other images'}"
 
 
 def _rule_words(names: tuple[str, ...], agree: tuple[int, ...], *, many: bool) -> str:
@@ -110,7 +112,7 @@ def _chip(chip: Chip, name: str, radius: int) -> str:
 
 def _empty(result: MatchResult, names: tuple[str, ...], agree: tuple[int, ...], has_filter: bool, offers: str) -> str:
     if not result.n_filtered:
-        why = "No image is left to search: the conditions on class, family and sub-codes exclude each other."
+        why = "No other image meets all of the conditions on class, family, values and sub-codes."
     else:
         where = "among the chosen images" if has_filter else "in the gallery"
         why = f"No other image {where} {_rule_words(names, agree, many=False)}."

@@ -41,7 +41,8 @@ class CenterService:
         model = self._models.checkpoint(checkpoint)
         groupings = _groupings(model)
         grouping = grouping if grouping in groupings else groupings[0]
-        key = ("centers", model.fingerprint, model.path, projection, grouping)
+        gallery = self._photos.shown_gallery(checkpoint).gallery
+        key = ("centers", model.fingerprint, model.path, gallery.path, gallery.created, projection, grouping)
         return self._cache.get(key, lambda: self._picture(checkpoint, projection, grouping, groupings))
 
     def detail(self, checkpoint: str, class_name: str, grouping: str) -> ClassDetail:

@@ -1,6 +1,7 @@
 """What each concept sees in one image: maps, sub-codes with margins, and the nearest class centers."""
 
 import functools
+from collections.abc import Hashable
 from dataclasses import replace
 
 import numpy as np
@@ -40,11 +41,11 @@ class ExplainService:
 
     def explain(self, checkpoint: str, visitor: str, image: str, controls: MapControls) -> Explanation:
         """Return maps, bits and nearest centers of one image."""
-        owned = _owned(image, visitor)
-        key = ("explain", self._models.checkpoint(checkpoint).fingerprint, owned, controls)
+        owned, place = _owned(image, visitor), self._place(checkpoint)
+        key = ("explain", place, owned, controls)
         pixels = functools.cache(lambda: self._photos.pixels(checkpoint, visitor, image))
         nearest, concepts = self._cache.get(key, lambda: self._explain(checkpoint, image, pixels(), controls))
-        photo = self._shown.get((checkpoint, owned), lambda: self._photos.photo(checkpoint, visitor, image, pixels()))
+        photo = self._shown.get((place, owned), lambda: self._photos.photo(checkpoint, visitor, image, pixels()))
         return Explanation(photo, nearest, concepts, controls.method)
 
     def code(self, checkpoint: str, visitor: str, image: str) -> np.ndarray:
@@ -79,7 +80,7 @@ class ExplainService:
         model = self._models.checkpoint(checkpoint)
         if not 0 <= bit < model.config.n_bits:
             raise QueryError(f"Bit {bit} does not exist; this model has bits 0 to {model.config.n_bits - 1}.")
-        key = ("bit", model.fingerprint, _owned(image, visitor), bit)
+        key = ("bit", self._place(checkpoint), _owned(image, visitor), bit)
         return self._cache.get(key, lambda: self._bit(checkpoint, visitor, image, bit))
 
     def classify(self, checkpoint: str, visitor: str, image: str, n: int) -> Classification:
@@ -94,11 +95,15 @@ class ExplainService:
             tuple(_top(model, cosines(part, near), n) for part, near in zip(*parts, strict=True)),
         )
 
+    def _place(self, checkpoint: str) -> tuple[Hashable, ...]:
+        """Name a model and the gallery it is shown with: its weights do not say what its classes are called."""
+        model, gallery = self._models.checkpoint(checkpoint), self._photos.shown_gallery(checkpoint).gallery
+        return model.path, model.fingerprint, gallery.path, gallery.created
+
     def _explain(
         self, checkpoint: str, image: str, rgb: np.ndarray, controls: MapControls
     ) -> tuple[tuple[Center, ...], tuple[ConceptView, ...]]:
-        encoder = self._models.encoder(checkpoint)
-        model = encoder.checkpoint
+        model, encoder = self._models.checkpoint(checkpoint), self._models.encoder(checkpoint)
         seen = encoder.explain(rgb, _map_settings(controls))
         centers = np.asarray(encoder.class_centers)
         gallery = self._photos.shown_gallery(checkpoint).gallery
@@ -115,8 +120,7 @@ class ExplainService:
         return _top(model, cosines(seen.code_logits, centers)), tuple(views)
 
     def _bit(self, checkpoint: str, visitor: str, image: str, bit: int) -> BitView:
-        encoder = self._models.encoder(checkpoint)
-        model = encoder.checkpoint
+        model, encoder = self._models.checkpoint(checkpoint), self._models.encoder(checkpoint)
         rgb = self._photos.pixels(checkpoint, visitor, image)
         cell = cells(self.code_logits(checkpoint, visitor, image), slice(bit, bit + 1))[0]
         values = np.asarray(encoder.class_centers)[:, bit]

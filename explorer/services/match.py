@@ -79,6 +79,7 @@ def result_of(gallery: AnyGallery, query: Query) -> MatchResult:
         n_pages=n_pages,
         subcodes=tuple(map(subcode_text, subcodes(np.array(query.code), gallery.n_concepts))),
         facets=facets_of(gallery, query),
+        has_query=query.exclude_row is None,
     )
 
 

@@ -145,7 +145,7 @@ class PhotoService:
         shown = gallery.sample
         rows = self._rows_like(shown, search, selection)
         if not len(rows):
-            rows = np.arange(len(shown))
+            return current
         at = int(random.integers(len(rows)))
         if len(rows) > 1 and f"gallery:{shown.image_ids[rows[at]]}" == current:
             at = (at + int(random.integers(1, len(rows)))) % len(rows)
@@ -167,6 +167,15 @@ class PhotoService:
             else thumbnail(stored_image(gallery, image))
             for image in images
         )
+
+    def kept(self, visitor: str, image: str) -> bool:
+        """Tell whether an image that a visitor sent is still here; one of a gallery always is."""
+        try:
+            if image.partition(":")[0] in _SENT:
+                self._sent(visitor, image)
+        except ImageError:
+            return False
+        return True
 
     def _sent(self, visitor: str, image: str) -> tuple[str, bytes]:
         """Return name and content of an image that a visitor sent, or that came with a call."""

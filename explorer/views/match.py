@@ -1,5 +1,6 @@
 """The Match tab: which concepts must agree with the image in hand, and the images for which they do."""
 
+import dataclasses
 from typing import Any
 
 import gradio as gr
@@ -10,6 +11,7 @@ from ..api_types import WORDS
 from ..records import MatchResult, ModelInfo
 from ..render.code import code_panel
 from ..render.explain import nothing_chosen
+from ..render.markup import notice
 from ..render.match import match_page
 from ..session import DIFFER, IGNORE, Session
 from .guard import guarded, in_place, unchanged
@@ -19,6 +21,10 @@ __all__ = ["act_on_match", "match_tab"]
 
 _WORDS = {number: word for word, number in WORDS.items()}
 RANKS = ("hamming", "weighted", "none")
+GONE = (
+    "An image that a concept was held to is no longer kept here, so the image in hand stands in its place; upload it "
+    "again to hold the concept to it."
+)
 
 
 def match_tab(page: gr.Blocks, api: Api, session: gr.State, tabs: gr.Tabs) -> None:
@@ -36,9 +42,12 @@ def match_tab(page: gr.Blocks, api: Api, session: gr.State, tabs: gr.Tabs) -> No
         names = now.names_or(info.concept_names)
         rules = rules_of(now, info)
         visitor = request.session_hash or ""
+        kept = tuple(pin if services.photos.kept(visitor, pin) else "" for pin in now.pins)
+        said = notice(GONE) if kept != now.pins else ""
+        now = dataclasses.replace(now, pins=kept)
         result, call = _answer(api, now, rules, names, visitor)
         pins = services.photos.pins(now.checkpoint, visitor, now.pins)
-        return match_page(result, info, names, pins=pins, **rules) + code_panel(call)
+        return said + match_page(result, info, names, pins=pins, **rules) + code_panel(call)
 
     @guarded(unchanged)
     def act(now: Session, event: gr.EventData) -> Any:

@@ -149,6 +149,7 @@ def _exported(services: Services, now: Session, visitor: str, kind: str) -> str:
     crops = services.crops.of_grid(now.checkpoint, grid, now.window / 100)
     name = now.names_or(info.concept_names)[concept]
     bits = ", ".join(str(bit) for bit in grid.bits)
-    title = f"{name} of {info.name}: bits {bits} over {info.n_gallery:,} images"
+    sample = "a sample of " if grid.n_gallery < info.n_gallery else ""
+    title = f"{name} of {info.name}: bits {bits} over {sample}{grid.n_gallery:,} images"
     content = cells_figure(grid, crops, title, now.layout, kind)
     return download_link(content, f"{info.name}-concept-{concept + 1}.{kind}", FIGURE_TYPES[kind])

@@ -130,6 +130,12 @@ def test_the_page_itself_may_ask_eight_times_as_often(client: httpx.Client) -> N
     assert set(statuses[:48]) == {400} and statuses[49] == 429
 
 
+def test_a_listener_that_is_not_there_is_no_fault_of_the_server(client: httpx.Client) -> None:
+    asked = {"data": [], "fn_index": 9999, "session_hash": "nobody"}
+    answer = client.post("/gradio_api/queue/join", json=asked, headers={"X-Forwarded-For": "8.8.4.4"})
+    assert answer.status_code == 400
+
+
 def test_an_allowance_comes_back_with_time() -> None:
     now = [0.0]
     allowance = Allowance(60, lambda: now[0])

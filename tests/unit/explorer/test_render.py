@@ -166,7 +166,7 @@ def test_a_page_without_facets_keeps_their_place() -> None:
 def test_no_match_says_why_and_offers_a_way_out() -> None:
     page = matched(relaxations=(Relaxation("Allow 1 more bit", (1,), 4),))
     assert "Nothing matches" in page and "Allow 1 more bit" in page and "4 matches" in page
-    assert "exclude each other" in matched(n_filtered=0)
+    assert "No other image meets all of the conditions" in matched(n_filtered=0)
 
 
 def test_pictures_that_are_no_photographs_are_said_to_be_none() -> None:
@@ -181,6 +181,7 @@ def test_pictures_that_are_no_photographs_are_said_to_be_none() -> None:
 def test_the_base_rate_counts_other_images() -> None:
     assert "2 of 8 other images (25 %) agree on" in matched(Match(THUMBNAIL, "wren", 3, 3.0, CHIPS))
     assert "all 8 other images are ranked" in matched(Match(THUMBNAIL, "wren", 3, 3.0, CHIPS), agree=-1)
+    assert "2 of 8 images (25 %) agree on" in matched(Match(THUMBNAIL, "wren", 3, 3.0, CHIPS), has_query=True)
 
 
 def test_what_must_differ_is_said() -> None:
@@ -209,7 +210,17 @@ def test_concepts_keep_apart_by_color_until_the_ninth() -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "whole", "words"), [(37, 1500, "2.5 %"), (1, 4, "25 %"), (0, 9, "0 %"), (0, 0, "0 %")]
+    ("part", "whole", "words"),
+    [
+        (37, 1500, "2.5 %"),
+        (1, 4, "25 %"),
+        (0, 9, "0 %"),
+        (0, 0, "0 %"),
+        (9, 9, "100 %"),
+        (1499, 1500, "over 99 %"),
+        (1, 5000, "under 0.1 %"),
+        (996, 10_000, "10 %"),
+    ],
 )
 def test_shares_have_the_digits_they_deserve(part: int, whole: int, words: str) -> None:
     assert percent(part, whole) == words

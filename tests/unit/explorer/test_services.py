@@ -1,5 +1,6 @@
 """What services answer: numbers that agree with each other, one visitor's images for that visitor only."""
 
+import shutil
 import threading
 import time
 from dataclasses import replace
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builders import make_gallery
 from PIL import Image
 
 from concepthash.errors import CheckpointError, ConceptHashError, ConfigError, GalleryError, ImageError, QueryError
@@ -50,6 +52,44 @@ def test_the_base_rate_on_a_card_is_the_number_of_matches(services: Services, fi
         result = services.match.match(MODEL, "me", first, agree=agree)
         assert result.n_matching == view.n_sharing == result.n_carrying
         assert result.n_gallery == view.n_gallery == 11
+
+
+def test_models_of_the_same_weights_call_classes_what_they_call_them(settings: Settings, tmp_path: Path) -> None:
+    shutil.copytree(settings.checkpoints, tmp_path / "checkpoints")
+    shutil.copytree(tmp_path / "checkpoints" / MODEL, tmp_path / "checkpoints" / "copy")
+    classes = tmp_path / "checkpoints" / "copy" / "classes.json"
+    classes.write_text(classes.read_text().replace("tern", "TERN"))
+    services = load_services(replace(settings, checkpoints=tmp_path / "checkpoints"))
+    for name, word in ((MODEL, "tern"), ("copy", "TERN")):
+        image = services.photos.first_image(name)
+        explained = services.explain.explain(name, "me", image, MapControls())
+        assert [center for center in explained.centers if word in center.class_name]
+        sides = services.explain.bit(name, "me", image, 0)
+        known = services.models.checkpoint(name).class_names
+        assert {center.class_name for center in (*sides.on, *sides.off)} <= set(known)
+
+
+def test_an_explanation_counts_in_the_gallery_that_is_shown(
+    services: Services, first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = services.explain.explain(MODEL, "me", first, MapControls())
+    shown = services.photos.shown_gallery(MODEL)
+    few = replace(shown, gallery=make_gallery(np.eye(5, 8, dtype=bool), 2))
+    monkeypatch.setattr(services.photos, "shown_gallery", lambda _: few)  # as after a server has come back with another
+    after = services.explain.explain(MODEL, "me", first, MapControls())
+    assert {view.n_gallery for view in before.concepts} == {11}
+    assert {view.n_gallery for view in after.concepts} == {5}
+    assert services.explain.bit(MODEL, "me", first, 0).n_gallery == 5
+
+
+def test_a_search_without_a_hit_leaves_the_image_in_hand(services: Services, first: str) -> None:
+    assert services.photos.random_image(MODEL, first, "no such class") == first
+
+
+def test_an_image_that_is_no_longer_kept_is_known_to_be_gone(services: Services, first: str, tmp_path: Path) -> None:
+    sent = upload(services, "me", tmp_path / "a.png")
+    assert services.photos.kept("me", sent) and services.photos.kept("me", first)
+    assert not services.photos.kept("you", sent)
 
 
 def test_a_bit_has_its_own_map_and_classes_on_both_sides(services: Services, first: str) -> None:
