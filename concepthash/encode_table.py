@@ -14,6 +14,7 @@ from .gallery import Gallery, GalleryWriter, Provenance, open_gallery
 from .gallery.merging import merge_parts, part_name
 from .gallery.metadata_file import NO_METADATA, Metadata
 from .gallery.partial import DATABASE, part_path, partial_path
+from .gallery.places import absolute_path
 from .gallery.thumbnails import check_originals
 
 __all__ = ["encode_images", "encode_table"]
@@ -108,7 +109,7 @@ def _encode_together(
     if options.part:
         raise ConfigError("Several processes share the images already; leave out --part, or start one process only.")
     index, count = process_index(), n_processes()
-    out, whole, is_done = out.expanduser().resolve(), replace(made, part=f"all of {count}"), False
+    out, whole, is_done = absolute_path(out), replace(made, part=f"all of {count}"), False
     if is_main():
         with GalleryWriter(out, whole, overwrite=options.overwrite) as writer:
             is_done = writer.n_images + writer.n_skipped == len(table)
@@ -175,7 +176,7 @@ def _encode_share(encoder: ImageEncoder, table: ImageTable, out: Path, made: Pro
 
 
 def _check_outside(out: Path, root: Path) -> None:
-    if out.expanduser().resolve().is_relative_to(root.resolve()):
+    if absolute_path(out).is_relative_to(root.resolve()):
         raise GalleryError(
             f"The gallery {out} would lie inside the folder of the images, where its thumbnails would be taken for "
             "images; choose a place outside."

@@ -12,7 +12,7 @@ from .gallery.database import set_facts
 from .gallery.editor import GalleryEditor
 from .gallery.metadata import Value
 from .gallery.metadata_file import NO_METADATA, Metadata, read_metadata
-from .gallery.provenance import Provenance
+from .gallery.provenance import WHOLE_TABLE, Provenance
 from .gallery.reading import facts_of, file_state, stored_path
 from .gallery.thumbnails import check_originals
 
@@ -72,8 +72,8 @@ def update_gallery(
     DataError
         If there are no images, or the CSV file does not fit.
     GalleryError
-        If the gallery is missing, in use, too old, or made with another checkpoint, transform or folder; if an original
-        cannot be its own thumbnail; or the disk refuses.
+        If the gallery is missing, in use, too old, a part of one, or made with another checkpoint, transform or
+        folder; if an original cannot be its own thumbnail; or the disk refuses.
     """
     from .devices import gather, is_main, wait
 
@@ -121,6 +121,11 @@ def _store(editor: GalleryEditor, batch: Encoded, plan: _Plan) -> None:
 
 
 def _check_same(had: Provenance, now: Provenance, folder: Path) -> None:
+    if not had.part.startswith(WHOLE_TABLE):
+        raise GalleryError(
+            f"{folder} is part {had.part} of a gallery, and would get the images of all parts; merge the parts first, "
+            "then update what they make."
+        )
     for name in ("fingerprint", "n_bits", "n_concepts", "transform"):
         if getattr(had, name) != getattr(now, name):
             raise GalleryError(

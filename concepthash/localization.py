@@ -139,7 +139,14 @@ def best_parts(table: np.ndarray) -> np.ndarray:
     ----------
     table
         (M, P), from `part_table`.
+
+    Raises
+    ------
+    DataError
+        If no part is visible in any image.
     """
+    if np.isnan(table).all(axis=1).any():
+        raise DataError("No part is visible in any of the images; choose images whose masks have parts.")
     return np.asarray(np.nanargmax(table, axis=1))
 
 

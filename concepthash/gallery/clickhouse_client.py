@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import numpy as np
 
 from ..errors import GalleryError
+from .reason import reason_of
 
 __all__ = ["ClickHouseAddress", "ClickHouseClient"]
 
@@ -173,7 +174,7 @@ class ClickHouseClient:
             return f"ClickHouse at {self.address} refuses the user {self.address.user!r}; check user and password."
         if code in _MISSING:
             return f"There is no gallery at {self.address}; make one with python -m concepthash.encode --engine."
-        reason = str(error).strip().splitlines()[0].split(" (for url")[0].split("DB::Exception: ")[-1].rstrip(".")[:300]
+        reason = reason_of(error).split(" (for url")[0].split("DB::Exception: ")[-1].rstrip(".")[:300]
         if self.address.password:
             reason = reason.replace(self.address.password, "***")
         if code is None:

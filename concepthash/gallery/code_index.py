@@ -67,7 +67,7 @@ class CodeIndex:
         QueryError
             If the code, the rules or ``exclude_row`` do not fit the codes.
         """
-        self._check_fit(query)
+        self.check_fit(query)
         criteria = Criteria.of(query, self._masks, self._parts)
         excluded = -1 if query.exclude_row is None else query.exclude_row
         end = query.offset + query.k
@@ -100,7 +100,7 @@ class CodeIndex:
         QueryError
             If the code or the rules do not fit the codes.
         """
-        self._check_fit(query)
+        self.check_fit(query)
         criteria = Criteria.of(query, self._masks, self._parts)
         listed, unlisted = self._narrow(criteria)
         rows, left = self._among(criteria, unlisted, listed, kept)
@@ -165,7 +165,14 @@ class CodeIndex:
         present = present[np.argsort(codes.first(present))]
         return present.astype(np.uint64)[:, None], lengths[present]
 
-    def _check_fit(self, query: Query) -> None:
+    def check_fit(self, query: Query) -> None:
+        """Make sure that a query is one for these codes.
+
+        Raises
+        ------
+        QueryError
+            If the code, the rules or ``exclude_row`` do not fit them.
+        """
         if len(query.code) != self.n_bits or len(query.rules) != self.n_concepts:
             raise QueryError(
                 f"The query has {len(query.code)} bits and {len(query.rules)} concepts, but the gallery has "

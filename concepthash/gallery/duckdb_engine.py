@@ -19,9 +19,10 @@ from .facets import Groups
 from .fact_file import FactFile
 from .image_facts import IMAGE_COLUMNS, ImageFacts
 from .metadata import Kind
+from .reason import reason_of
 from .sql import MACROS, duckdb_text, rows_statement
 from .sql_engine import SqlEngine
-from .sql_layout import Layout
+from .sql_layout import Layout, is_whole
 
 __all__ = ["DuckDBEngine"]
 
@@ -75,7 +76,7 @@ class DuckDBEngine(SqlEngine):
     def row_of(self, image_id: str) -> int | None:
         """Return the row of an image id, or None where the gallery lacks it."""
         file = self._kept_facts()
-        if file is None:
+        if file is None or not is_whole(image_id):
             return super().row_of(image_id)
         with self._cursor() as cursor:
             (number,) = cursor.execute(f"SELECT {_HASH.format('$id')}", {"id": image_id}).fetchall()[0]
@@ -135,7 +136,7 @@ class DuckDBEngine(SqlEngine):
             self._idle.append(cursor)
         except duckdb.Error as error:
             self.close()
-            reason = str(error).strip().splitlines()[0].rstrip(".")
+            reason = reason_of(error)
             raise GalleryError(
                 f"The gallery {self.path} does not answer ({reason}); check the file, or wait until a command that "
                 "writes to it has ended, and try again."
@@ -185,9 +186,10 @@ class DuckDBEngine(SqlEngine):
     def _facts(self) -> FactFile | None:
         if self._scratch is None or not self._keeps_facts:
             return None
-        line = f"json_array(rowid, {_quoted(IMAGE_COLUMNS)})::VARCHAR AS line, strlen(line) AS size"
+        line = f"json_array(rowid, {_quoted(IMAGE_COLUMNS)})::VARCHAR"
+        facts = f'"row", {line} AS line, strlen({line}) AS size, {_HASH.format("image_id")} AS hash'
         with suppress(OSError):  # no room there: the database will do
-            return FactFile(self._scratch, self.parts(f'"row", {line}, {_HASH.format("image_id")} AS hash'))
+            return FactFile(self._scratch, self.parts(facts))
         return None
 
     def _provenance(self) -> dict[str, str]:
@@ -205,8 +207,8 @@ def _placed(columns: Sequence[str], facts: Iterable[list[Any]]) -> str:
 
     It turns a list of places into a scan of all, but not a join with them.
     """
-    places = ", ".join(str(place) for place, *_ in facts)
-    return f"SELECT {_quoted(columns)} FROM images JOIN (SELECT unnest([{places}]::BIGINT[]) AS p) ON images.rowid = p"  # noqa: S608
+    places = f"unnest([{', '.join(str(place) for place, *_ in facts)}]::BIGINT[])"
+    return f'SELECT {_quoted(columns)} FROM images JOIN (SELECT {places} AS "#place") ON images.rowid = "#place"'  # noqa: S608
 
 
 def _quoted(columns: Sequence[str]) -> str:

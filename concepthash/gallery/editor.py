@@ -15,7 +15,9 @@ from .database import connect, read_facts
 from .descriptions import add_columns, describe
 from .metadata import MetadataColumn, Value
 from .partial import DATABASE
+from .places import absolute_path
 from .provenance import Provenance
+from .reason import reason_of
 from .rows import NewImage, Skipped
 from .upgrade import upgrade
 from .writing import LOCK, explain_disk_errors, lock_folder
@@ -42,13 +44,15 @@ class GalleryEditor(Closing):
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path).expanduser().resolve()
+        self.path = absolute_path(path)
         self._lock = -1
         self._connection: duckdb.DuckDBPyConnection | None = None
-        if not (self.path / DATABASE).is_file():
-            raise GalleryError(f"There is no complete gallery at {self.path}; make one with concepthash.encode.")
         try:
             with explain_disk_errors(self.path):
+                if not (self.path / DATABASE).is_file():
+                    raise GalleryError(
+                        f"There is no complete gallery at {self.path}; make one with concepthash.encode."
+                    )
                 self._lock = lock_folder(self.path)
                 self._connection = connect(self.path / DATABASE)
                 upgrade(self.database, self.path)
@@ -59,7 +63,7 @@ class GalleryEditor(Closing):
             raise
         except (duckdb.Error, KeyError, ValueError) as error:
             self.close()
-            reason = str(error).strip().splitlines()[0].rstrip(".")
+            reason = reason_of(error)
             raise GalleryError(f"The gallery {self.path} cannot be read ({reason}); encode it again.") from error
 
     @property

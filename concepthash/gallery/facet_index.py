@@ -42,7 +42,13 @@ class FacetIndex:
             Its ``exclude_row`` is a position.
         kept_of
             Gives the ascending positions (n,) of a part of the gallery, None for all.
+
+        Raises
+        ------
+        QueryError
+            If the code, the rules or ``exclude_row`` do not fit the codes.
         """
+        self._codes.check_fit(query)
         asked = replace(query.counted, selection=without_facets(query.selection, self.groups.columns))
         asked, excluded = replace(asked, exclude_row=None), query.exclude_row
         counts = self._counts.get(asked)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..codes import binarize
-from ..errors import GalleryError
+from ..errors import GalleryError, QueryError
 from .code_index import CodeIndex
 from .code_shape import CodeShape
 from .facet_index import FacetIndex
@@ -122,11 +122,21 @@ class LargeGallery(CodeShape):
         return tuple(map(self._described, found))
 
     def codes_of(self, rows: np.ndarray) -> np.ndarray:
-        """(n, K) bool, codes of some rows (n,), from memory where they are there."""
-        if not self.has_codes:
-            return binarize(self.code_logits_of(rows))
-        codes, known = self._index
-        return codes.codes_of(_places(known, rows))
+        """(n, K) bool, codes of some rows (n,), from memory where they are there.
+
+        Raises
+        ------
+        QueryError
+            If the gallery lacks one of the rows.
+        """
+        if self.has_codes:
+            codes, known = self._index
+            found = codes.codes_of(_inside(_places(known, rows), len(codes)))
+        else:
+            found = binarize(self.code_logits_of(rows))
+        if len(found) < len(rows):
+            raise QueryError(f"The gallery lacks {len(rows) - len(found)} of the rows asked for; name rows it has.")
+        return found
 
     def code_logits_of(self, rows: np.ndarray) -> np.ndarray:
         """(n, K) float32, code logits of some rows (n,)."""
@@ -180,7 +190,8 @@ class LargeGallery(CodeShape):
         if known is None:
             statement = rows_of_selection(self._whole(selection), self.engine.layout)
             rows = self.engine.fetch(statement.text, statement.texts)["row"].astype(np.int64)
-            known = _places(self._index[1], rows)
+            codes, present = self._index
+            known = _inside(_places(present, rows), len(codes))  # others may have been added since
         self._selected.keep(selection, known)
         return known
 
@@ -206,3 +217,8 @@ def _places(rows: np.ndarray | None, wanted: np.ndarray) -> np.ndarray:
         return wanted
     places = np.searchsorted(rows, wanted)
     return np.where(rows.take(places, mode="clip") == wanted, places, -1)
+
+
+def _inside(places: np.ndarray, n: int) -> np.ndarray:
+    """Those positions that are among the first n."""
+    return places[(places >= 0) & (places < n)]

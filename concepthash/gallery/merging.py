@@ -12,9 +12,11 @@ from tqdm import tqdm
 
 from ..errors import GalleryError
 from .changes import next_row
-from .database import SKIPPED_COLUMNS, connect, image_columns, read_facts, set_facts, transaction
+from .database import INDEXED, SKIPPED_COLUMNS, connect, image_columns, read_facts, set_facts, transaction
 from .partial import DATABASE
+from .places import absolute_path
 from .provenance import FORMAT_VERSION, Provenance
+from .reason import reason_of
 from .store import GalleryWriter
 from .thumbnails import thumbnail_file
 from .writing import explain_disk_errors
@@ -52,7 +54,7 @@ def read_parts(folders: Sequence[Path], out: Path) -> tuple[list[Path], Provenan
     """
     found: dict[int, Path] = {}
     first: Provenance | None = None
-    for folder in (folder.expanduser().resolve() for folder in folders):
+    for folder in map(absolute_path, folders):
         made, number, root = _read_part(folder)
         first = replace(made, data_root=_root_text(made, root, out)) if first is None else first
         if replace(made, data_root="") != replace(first, data_root=""):
@@ -97,10 +99,10 @@ def merge_parts(
     DataError
         If no part has an image.
     GalleryError
-        If ``out`` is taken or being written, a part is missing or damaged, or the disk refuses.
+        If ``out`` is taken or being written, a part is missing or damaged, parts share an image, or the disk refuses.
     """
     for folder in parts:
-        if not (folder / DATABASE).is_file():
+        if not os.path.isfile(folder / DATABASE):
             raise GalleryError(
                 f"The part {folder} is not there. Where machines share no folder, encode with --part and put the parts "
                 "together with --merge."
@@ -108,15 +110,27 @@ def merge_parts(
     attached = [folder / DATABASE for folder in parts]
     with GalleryWriter(out, made, overwrite=overwrite, attached=attached) as writer:
         n_rows = [_one(writer.database, f"SELECT count(*) FROM part{i}.images") for i in range(len(parts))]  # noqa: S608
+        if sum(n_rows) <= INDEXED:
+            _check_apart(writer.database, len(parts))
         with tqdm(total=sum(n_rows), initial=writer.n_images, desc="merge", unit="image", disable=not progress) as bar:
             for number, folder in enumerate(parts):
                 try:
                     with explain_disk_errors(writer.folder):
                         _copy(writer, number, folder, bar)
                 except duckdb.Error as error:
-                    reason = str(error).strip().splitlines()[0].rstrip(".")
+                    reason = reason_of(error)
                     raise GalleryError(f"The part {folder} cannot be read ({reason}); encode it again.") from error
         writer.finish()
+
+
+def _check_apart(database: duckdb.DuckDBPyConnection, n_parts: int) -> None:
+    """Refuse an image that is in two parts."""
+    ids = " UNION ALL ".join(f"SELECT image_id FROM part{number}.images" for number in range(n_parts))  # noqa: S608
+    twice = database.execute(f"SELECT image_id FROM ({ids}) GROUP BY ALL HAVING count(*) > 1 LIMIT 1").fetchone()  # noqa: S608
+    if twice:
+        raise GalleryError(
+            f"The image {twice[0]!s:.200} is in more than one part; encode the parts that were changed since again."
+        )
 
 
 def _copy(writer: GalleryWriter, number: int, folder: Path, bar: tqdm) -> None:
@@ -183,7 +197,7 @@ def _read_part(folder: Path) -> tuple[Provenance, int, Path]:
     except GalleryError:
         raise
     except (duckdb.Error, KeyError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".")
+        reason = reason_of(error)
         raise GalleryError(
             f"{folder} is no part of a gallery ({reason}); give folders made with --part, all of them complete."
         ) from error
@@ -191,7 +205,7 @@ def _read_part(folder: Path) -> tuple[Provenance, int, Path]:
 
 
 def _root_text(made: Provenance, root: Path, out: Path) -> str:
-    return os.path.relpath(root, out.expanduser().resolve()) if made.thumbnails == "originals" else made.data_root
+    return os.path.relpath(root, absolute_path(out)) if made.thumbnails == "originals" else made.data_root
 
 
 def _one(database: duckdb.DuckDBPyConnection, statement: str) -> int:

@@ -15,7 +15,9 @@ from .gallery import Gallery
 from .gallery_columns import gallery_of_columns
 from .large_gallery import AnyGallery, LargeGallery
 from .partial import DATABASE, partial_path, previous_path
+from .places import absolute_path
 from .provenance import FORMAT_VERSION
+from .reason import reason_of
 from .rows import Skipped
 from .thumbnail_source import ThumbnailSource
 
@@ -48,7 +50,7 @@ def open_any_gallery(place: str, cache: Path, *, memory: int = 1_000_000_000) ->
         store = ThumbnailSource(engine.provenance["thumbnail_folder"], copies)
         return LargeGallery(engine, Path(engine.address.database), store, memory)
     with _explained(place):
-        folder = _existing_folder(Path(place).expanduser().resolve())
+        folder = _existing_folder(absolute_path(place))
         with connect(folder / DATABASE, read_only=True) as database:
             _provenance(database, folder)
             counted = database.execute("SELECT count(*) FROM images").fetchone()
@@ -79,7 +81,7 @@ def open_gallery(path: str | Path, *, fingerprint: str | None = None) -> Gallery
         if it shows original images and one of them is gone.
     """
     with _explained(path):
-        folder = _existing_folder(Path(path).expanduser().resolve())
+        folder = _existing_folder(absolute_path(path))
         with connect(folder / DATABASE, read_only=True) as database:
             provenance = _provenance(database, folder)
             columns = fetch_columns(database.execute('SELECT * FROM images ORDER BY "row"'))
@@ -99,7 +101,7 @@ def _explained(path: str | Path) -> Iterator[None]:
     except GalleryError:
         raise
     except (duckdb.Error, OSError, ValueError, KeyError, TypeError) as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".")
+        reason = reason_of(error)
         raise GalleryError(
             f"The gallery {path} cannot be read, or is none ({reason}); check the folder, or encode the images again."
         ) from error

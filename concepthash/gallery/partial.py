@@ -49,13 +49,16 @@ class PartialFolder:
     Raises
     ------
     GalleryError
-        If ``out`` is taken, ``OUT.partial`` holds foreign files, or another writer is at work on it.
+        If ``out`` is taken or ends in ``.partial`` itself, ``OUT.partial`` holds foreign files, or another writer is at
+        work on it.
     """
 
     def __init__(self, out: Path, *, overwrite: bool = False) -> None:
         if not out.name:
             raise GalleryError(f"{out} cannot be a gallery; name a folder that does not exist yet.")
         self.out, self.path, self._overwrite, self._lock = out, partial_path(out), overwrite, -1
+        if out.suffix == partial_path(out).suffix:
+            raise GalleryError(f"{out} is named like an unfinished gallery; choose a name without .partial.")
         _check_free(out, overwrite)
         with explain_disk_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
@@ -145,10 +148,11 @@ class PartialFolder:
 
 
 def _check_free(out: Path, overwrite: bool) -> None:
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return
-    if not out.is_dir() or not (out / DATABASE).is_file() or _foreign(out):
-        raise GalleryError(f"{out} exists and is not a gallery; choose another place for the new gallery.")
+    with explain_disk_errors(out):
+        if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+            return
+        if not out.is_dir() or not (out / DATABASE).is_file() or _foreign(out):
+            raise GalleryError(f"{out} exists and is not a gallery; choose another place for the new gallery.")
     if not overwrite:
         raise GalleryError(f"{out} is already a gallery; choose another place, or replace it with --overwrite.")
 

@@ -26,7 +26,7 @@ from .sql import (
     values_statement,
 )
 from .sql_conditions import quoted
-from .sql_layout import Layout
+from .sql_layout import Layout, is_whole
 
 __all__ = ["SqlEngine"]
 
@@ -169,6 +169,8 @@ class SqlEngine(ABC):
 
     def row_of(self, image_id: str) -> int | None:
         """Return the row of an image id, or None where the gallery lacks it."""
+        if not is_whole(image_id):
+            return None
         found = self.fetch('SELECT "row" FROM images WHERE image_id = {t0:String} LIMIT 1', {"t0": image_id})
         return int(found["row"][0]) if len(found["row"]) else None
 

@@ -10,7 +10,7 @@ from ..codes import pack_words
 from ..errors import GalleryError, QueryError
 from .metadata import Kind
 
-__all__ = ["Layout", "Texts", "float_sql", "integer_sql"]
+__all__ = ["Layout", "Texts", "float_sql", "integer_sql", "is_whole"]
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,22 @@ class Texts:
 
     def bind(self, text: str) -> str:
         """Return the placeholder of a text."""
-        if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        if not is_whole(text):
             raise QueryError(f"{text[:80]!r} holds half a character, which no gallery can; give a whole text.")
         name = f"t{len(self.values)}"
         self.values[name] = text
         return f"{{{name}:String}}"
+
+
+def is_whole(text: str) -> bool:
+    r"""Whether no character of a text is only half of one, which no database takes.
+
+    Examples
+    --------
+    >>> is_whole("Kohlmeise \N{BIRD}"), is_whole("\ud83d")
+    (True, False)
+    """
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def integer_sql(value: int | np.integer) -> str:

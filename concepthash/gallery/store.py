@@ -12,6 +12,8 @@ from .changes import change, sweep
 from .closing import Closing
 from .database import Provenance, connect, create, index, read_facts, set_facts
 from .partial import PartialFolder
+from .places import absolute_path
+from .reason import reason_of
 from .rows import NewImage, Skipped
 from .writing import explain_disk_errors
 
@@ -32,21 +34,22 @@ class GalleryWriter(Closing):
     provenance
         What the gallery is made with.
     overwrite
-        Replace a gallery at ``out`` when this one is complete, and discard an unfinished one made otherwise.
+        Replace a gallery at ``out`` when this one is complete, and discard an unfinished one made otherwise or damaged.
     attached
         Database files of other galleries, which ``database`` then reads as ``part0``, ``part1`` and so on.
 
     Raises
     ------
     GalleryError
-        If ``out`` is taken, another writer is at work, the unfinished gallery was made otherwise, or the disk refuses.
+        If ``out`` is taken, another writer is at work, the unfinished gallery was made otherwise or is damaged, or the
+        disk refuses.
     """
 
     def __init__(
         self, out: str | Path, provenance: Provenance, *, overwrite: bool = False, attached: Sequence[Path] = ()
     ) -> None:
         self.made, self._attached = provenance, attached
-        self._folder = PartialFolder(Path(out).expanduser().resolve(), overwrite=overwrite)
+        self._folder = PartialFolder(absolute_path(out), overwrite=overwrite)
         self._connection: duckdb.DuckDBPyConnection | None = None
         try:
             self._open(overwrite)
@@ -149,21 +152,38 @@ class GalleryWriter(Closing):
 
     def _open(self, overwrite: bool) -> None:
         with explain_disk_errors(self._folder.path):
-            if self._folder.database.exists():
-                self._connection = connect(self._folder.database, attached=self._attached)
-                difference = self._difference()
-                if not difference:
-                    return sweep(self.database, self._folder.path)
-                if not overwrite:
-                    raise GalleryError(
-                        f"The unfinished gallery {self._folder.path} was begun with another {difference}; "
-                        "finish it with the settings and the version it was begun with, or begin anew with --overwrite."
-                    )
-                self._disconnect()
-            self._folder.clear()
-            create(self._folder.new_database, self.made)
-            os.rename(self._folder.new_database, self._folder.database)
+            if not (self._folder.database.exists() and self._can_go_on(overwrite)):
+                self._folder.clear()
+                create(self._folder.new_database, self.made)
+                os.rename(self._folder.new_database, self._folder.database)
             self._connection = connect(self._folder.database, attached=self._attached)
+
+    def _can_go_on(self, overwrite: bool) -> bool:
+        """Tidy up the database that is there; False if it is to be made anew."""
+        try:
+            self._connection = connect(self._folder.database)
+            difference = self._difference()
+            if not difference:
+                sweep(self.database, self._folder.path)
+        except GalleryError:  # another process has it
+            raise
+        except (duckdb.Error, KeyError, ValueError) as error:
+            if "No space left" in str(error):
+                raise
+            if overwrite:
+                return False
+            raise GalleryError(
+                f"The unfinished gallery {self._folder.path} cannot be read ({reason_of(error)}); begin anew with "
+                "--overwrite."
+            ) from error
+        finally:
+            self._disconnect()
+        if difference and not overwrite:
+            raise GalleryError(
+                f"The unfinished gallery {self._folder.path} was begun with another {difference}; "
+                "finish it with the settings and the version it was begun with, or begin anew with --overwrite."
+            )
+        return not difference
 
     def _difference(self) -> str:
         """Say in words what the stored provenance has otherwise; empty if nothing."""

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import GalleryError
+from .places import absolute_path
+from .reason import reason_of
 from .thumbnails import THUMBNAIL_FOLDER, thumbnail_file
 
 __all__ = ["ThumbnailStore"]
@@ -27,7 +29,7 @@ class ThumbnailStore:
     """
 
     def __init__(self, place: str) -> None:
-        self.place = place if "://" in place else str(Path(place).expanduser().resolve())
+        self.place = place if "://" in place else str(absolute_path(place))
 
     def write(self, thumbnails: Mapping[int, bytes]) -> None:
         """Store thumbnails by row, over those that are there; object stores take several at once."""
@@ -59,7 +61,7 @@ class ThumbnailStore:
             else:
                 yield None, self.place
         except kind as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+            reason = reason_of(error)
             raise GalleryError(
                 f"Thumbnails at {self.place} cannot be {done} ({reason}); see that the place is there and answers, and "
                 "that what it needs is installed, such as fsspec and s3fs."

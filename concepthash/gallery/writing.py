@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 
 from ..errors import GalleryError
+from .reason import reason_of
 
 if sys.platform != "win32":
     import fcntl
@@ -32,9 +33,9 @@ def explain_disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException) as error:
-        raise GalleryError(_disk_sentence(path, str(error), "No space left" in str(error))) from error
+        raise GalleryError(_disk_sentence(path, reason_of(error), "No space left" in str(error))) from error
     except OSError as error:
-        raise GalleryError(_disk_sentence(path, error.strerror or str(error), error.errno in _FULL)) from error
+        raise GalleryError(_disk_sentence(path, error.strerror or reason_of(error), error.errno in _FULL)) from error
 
 
 def lock_folder(folder: Path) -> int:
@@ -69,6 +70,6 @@ def _disk_sentence(path: Path, reason: str, is_full: bool) -> str:
             "it goes on from the images already stored."
         )
     return (
-        f"{path} cannot be written ({reason.splitlines()[0].rstrip('.')}); check the folder and run the same command "
+        f"{path} cannot be written ({reason}); check the folder and run the same command "
         "again, or choose another place."
     )

@@ -151,6 +151,14 @@ def test_a_gallery_inside_the_folder_of_images_is_refused(tmp_path: Path) -> Non
             run(table, out)
 
 
+@pytest.mark.parametrize("out", ["~nobody-of-that-name/gallery", "gallery.partial", "n" * 300])
+def test_a_place_that_cannot_be_one_is_refused_before_anything_is_encoded(tmp_path: Path, out: str) -> None:
+    encoder = FakeEncoder()
+    with pytest.raises(GalleryError):
+        run(make_photos(tmp_path / "photos", n=2), Path(out) if out[0] == "~" else tmp_path / out, encoder)
+    assert encoder.numbers == []
+
+
 def test_a_batch_size_below_one_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="batch size is 0"):
         run(make_photos(tmp_path / "photos", n=2), tmp_path / "gallery", batch_size=0)

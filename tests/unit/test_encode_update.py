@@ -24,6 +24,7 @@ from concepthash.encoding import EncodeOptions
 from concepthash.errors import DataError, GalleryError
 from concepthash.gallery import Gallery, open_gallery
 from concepthash.gallery.database import connect
+from concepthash.gallery.merging import merge_parts, read_parts
 from concepthash.gallery.metadata_file import read_metadata
 
 QUIET = EncodeOptions(batch_size=2, progress=False)
@@ -233,6 +234,18 @@ def test_metadata_is_kept_written_over_and_added(photos: Path, out: Path, tmp_pa
     more.write_text("image_id,price\nclass_0/100.png,cheap\n")
     with pytest.raises(GalleryError, match="price would be TEXT, and the gallery has price as DOUBLE"):
         update(photos, out, more=more)
+
+
+def test_a_part_is_not_updated_but_what_parts_make_is(photos: Path, tmp_path: Path) -> None:
+    parts = [tmp_path / "part1", tmp_path / "part2"]
+    for number, part in enumerate(parts, start=1):
+        encode_table(FakeEncoder(), read_dataset(photos), part, progress=False, part=(number, 2))
+    before = content(parts[1])
+    with pytest.raises(GalleryError, match=r"part2 is part 2 of 2 of a gallery.*merge the parts first"):
+        update(photos, parts[1])
+    assert content(parts[1]) == before
+    merge_parts(tmp_path / "merged", read_parts(parts, tmp_path / "merged")[1], parts, progress=False)
+    assert update(photos, tmp_path / "merged") == (Update(), [])
 
 
 @pytest.fixture

@@ -42,6 +42,12 @@ def test_a_part_table_counts_mass_over_area() -> None:
     assert best_parts(table).tolist() == [0, 1, 0]
 
 
+def test_parts_of_which_none_is_visible_have_no_best() -> None:
+    for table in (part_table(maps_at((0, 0)), [np.zeros_like(MASK)], 2), np.empty((1, 0))):
+        with pytest.raises(DataError, match="No part is visible"):
+            best_parts(table)
+
+
 def test_uniform_maps_are_at_chance_on_every_part() -> None:
     np.testing.assert_allclose(part_table(np.full((1, 2, 4, 4), 1 / 16), [MASK], 3), 1)
 

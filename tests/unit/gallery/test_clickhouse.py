@@ -403,6 +403,11 @@ def test_a_server_that_refuses_or_holds_no_gallery_is_named(server: ChdbServer) 
     assert "secret" not in repr(ClickHouseAddress.from_url("clickhouse://u:secret@host/base"))
 
 
+def test_an_error_without_text_is_named_by_its_kind() -> None:
+    client = ClickHouseClient(ClickHouseAddress.from_url("clickhouse://u:secret@host/base"))
+    assert "does not answer (TimeoutError)" in client._sentence(TimeoutError())
+
+
 def test_without_the_driver_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "clickhouse_connect.driver.exceptions", None)
     with pytest.raises(GalleryError, match="pip install clickhouse-connect"):

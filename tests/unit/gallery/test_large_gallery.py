@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -24,6 +25,7 @@ from concepthash.gallery import (
 from concepthash.gallery.duckdb_engine import DuckDBEngine
 from concepthash.gallery.fact_file import FactFile
 from concepthash.gallery.large_gallery import LargeGallery
+from concepthash.gallery.metadata import Kind, MetadataColumn
 from concepthash.gallery.opening import open_any_gallery
 from concepthash.gallery.selection import Condition
 
@@ -297,6 +299,57 @@ def test_a_gallery_that_is_none_is_refused_in_a_sentence(tmp_path: Path) -> None
     (tmp_path / "gallery.duckdb").write_bytes(b"no database" * 1000)
     with pytest.raises(GalleryError, match="cannot be read, or is none"):
         open_any_gallery(str(tmp_path), tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["TEXT", "BIGINT"])
+def test_the_user_may_name_columns_as_the_program_might(
+    kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "_READ_WHOLE", 0)
+    names = ("line", "size", "hash", "h", "p", "place", "folder")
+    made = replace(PROVENANCE, metadata=tuple(MetadataColumn(name, kind) for name in names))
+    values = dict.fromkeys(names, "some text" if kind == "TEXT" else 7)
+    with GalleryWriter(tmp_path / "gallery", made) as writer:
+        writer.append([image(i, metadata=values) for i in range(5)], logits(5), centers(5))
+        writer.finish()
+    large = open_any_gallery(str(tmp_path / "gallery"), tmp_path / "cache")
+    assert isinstance(large, LargeGallery)
+    assert [one.image_id for one in large.images(np.array([3, 1]))] == ["a/3.png", "a/1.png"]
+    assert large.row_of("a/4.png") == 4
+    np.testing.assert_array_equal(large.code_logits_of(np.array([2])), logits(5)[[2]])
+    query = Query((False,) * 12, (ConceptRule(),) * 3, exclude_row=0)
+    assert large.search(query).n_matching == 4 and large.facets(query).classes == {"class 0": 2, "class 1": 2}
+
+
+def test_rows_that_are_not_there_have_no_codes(large: LargeGallery) -> None:
+    assert large.codes_of(np.array([13, 58])).shape == (2, 12)
+    for row in (-1, 12, N, 10**9):
+        with pytest.raises(QueryError, match="lacks 1 of the rows"):
+            large.codes_of(np.array([13, row]))
+
+
+@pytest.mark.parametrize("gone", [(), (0, 11)], ids=["all rows", "some rows"])
+def test_rows_that_were_added_since_are_not_searched(
+    gone: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "_READ_WHOLE", 10)
+    large = open_any_gallery(str(small_gallery(tmp_path / "gallery", gone)), tmp_path / "cache")
+    assert isinstance(large, LargeGallery)
+    fetch = large.engine.fetch
+
+    def with_new_rows(text: str, texts: Mapping[str, str] | None = None) -> dict[str, np.ndarray]:
+        found = fetch(text, texts)
+        return {"row": np.append(found["row"], [N, N + 7])} if text.startswith('SELECT "row" FROM') else found
+
+    query = Query((False,) * 12, (ConceptRule(),) * 3, selection=Selection(conditions=(Condition("width", "<", 45),)))
+    monkeypatch.setattr(large.engine, "fetch", with_new_rows)
+    assert large.search(query).n_filtered == sum(row not in gone for row in range(5))
+
+
+def test_half_a_character_is_no_image_and_does_not_close_the_gallery(large: LargeGallery) -> None:
+    with patch.object(large.engine, "close") as close:
+        assert large.row_of("a/\ud800.png") is None
+    assert not close.called
 
 
 @needs_chdb

@@ -132,6 +132,13 @@ def test_parts_of_different_galleries_are_not_put_together(tmp_path: Path, table
         merge([other[0], parts[1]], tmp_path / "gallery")
 
 
+def test_an_image_that_is_in_two_parts_is_named(tmp_path: Path, table: ImageTable) -> None:
+    parts = make_parts(table, tmp_path, 2)
+    edit(parts[1], "UPDATE images SET image_id = 'class_0/000.png' WHERE \"row\" = 1")
+    with pytest.raises(GalleryError, match=r"The image class_0/000\.png is in more than one part"):
+        merge(parts, tmp_path / "gallery")
+
+
 def test_a_part_cannot_read_other_files(tmp_path: Path, table: ImageTable) -> None:
     parts = make_parts(table, tmp_path, 2)
     (tmp_path / "secret.csv").write_text("path,reason\nsecret,secret\n")

@@ -150,6 +150,8 @@ def test_a_query_that_does_not_fit_the_gallery_is_refused(arguments: dict, sente
     gallery = make_gallery(np.eye(8, dtype=bool), 2)
     with pytest.raises(QueryError, match=sentence):
         gallery.search(Query(**({"code": (True,) * 8, "rules": (ConceptRule(),) * 2} | arguments)))
+    with pytest.raises(QueryError, match=sentence):
+        gallery.facets(Query(**({"code": (True,) * 8, "rules": (ConceptRule(),) * 2} | arguments)))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -17,6 +18,7 @@ from concepthash.codes import binarize, pack_words, subcode_values
 from concepthash.errors import DataError, GalleryError
 from concepthash.gallery import Gallery, GalleryWriter, Skipped, open_gallery
 from concepthash.gallery.database import connect
+from concepthash.gallery.editor import GalleryEditor
 
 
 def names(folder: Path) -> list[str]:
@@ -229,6 +231,59 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("a file, not a folder")
     with pytest.raises(GalleryError, match="cannot be written"):
         GalleryWriter(tmp_path / "file/birds", PROVENANCE)
+
+
+@pytest.mark.parametrize("damage", ["half", "no tables", "no database", "no next row"])
+def test_a_damaged_unfinished_gallery_is_said_and_can_be_begun_anew(tmp_path: Path, damage: str) -> None:
+    out, file = tmp_path / "birds", tmp_path / "birds.partial/gallery.duckdb"
+    with GalleryWriter(out, PROVENANCE) as writer:
+        writer.append([image(i) for i in range(5)], logits(5), centers(5))
+    if damage == "no next row":
+        edit(file.parent, "DELETE FROM provenance WHERE key = 'next_row'")
+    else:
+        content = file.read_bytes()
+        file.write_bytes({"half": content[: len(content) // 2], "no tables": b""}.get(damage, b"no database" * 1000))
+    with pytest.raises(GalleryError, match=r"birds\.partial cannot be read \(.+\); begin anew with --overwrite"):
+        GalleryWriter(out, PROVENANCE)
+    assert len(write(out, n=3, overwrite=True)) == 3
+    assert names(tmp_path) == ["birds"]
+
+
+def test_a_disk_that_is_full_at_the_opening_discards_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise duckdb.IOException("IO Error: No space left on device")
+
+    out = tmp_path / "birds"
+    with GalleryWriter(out, PROVENANCE) as writer:
+        writer.append([image(0)], logits(1), centers(1))
+    with monkeypatch.context() as patched, pytest.raises(GalleryError, match="disk is full"):
+        patched.setattr("concepthash.gallery.store.sweep", full)
+        GalleryWriter(out, PROVENANCE, overwrite=True)
+    with GalleryWriter(out, PROVENANCE) as writer:
+        assert writer.n_images == 1
+
+
+def test_a_gallery_cannot_be_named_like_an_unfinished_one(tmp_path: Path) -> None:
+    with pytest.raises(GalleryError, match="named like an unfinished gallery"):
+        GalleryWriter(tmp_path / "birds.partial", PROVENANCE)
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("use", [GalleryEditor, open_gallery, lambda path: GalleryWriter(path, PROVENANCE)])
+def test_a_place_that_cannot_be_one_is_refused_in_a_sentence(tmp_path: Path, use: Callable[[Path], object]) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for place in (tmp_path / ("n" * 300), Path("~nobody-of-that-name/birds"), Path("a\0b"), tmp_path / "loop/birds"):
+        with pytest.raises(GalleryError):
+            use(place)
+
+
+def test_a_place_that_may_not_be_looked_at_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    def refuse(path: Path, **_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    for use in (GalleryEditor, open_gallery, lambda path: GalleryWriter(path, PROVENANCE)):
+        with patch.object(Path, "stat", refuse), pytest.raises(GalleryError, match="Permission denied"):
+            use(tmp_path / "birds")
 
 
 def test_a_second_writer_is_refused_until_the_first_ends(tmp_path: Path) -> None:
