@@ -38,10 +38,16 @@ class IntakeReport:
     classes: tuple[ClassPreview, ...]
     n_images: int
     n_held_out: int
-    duplicates: tuple[str, ...]  # sentences: which file repeats which
-    broken: tuple[str, ...]  # sentences: which file cannot be read, and why
+    duplicates: tuple[str, ...]  # the first sentences: which file repeats which
+    broken: tuple[str, ...]  # the first sentences: which file cannot be read, and why
     problems: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    n_duplicates: int = 0
+
+    @property
+    def n_broken(self) -> int:
+        """Files that cannot be read."""
+        return sum(preview.n_broken for preview in self.classes)
 
 
 @dataclass(frozen=True)

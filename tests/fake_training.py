@@ -55,7 +55,8 @@ class FakeTraining:
             raise DataError("The zip is empty; send one with a folder of images per class.")
         counts = {name: 30 - i for i, name in enumerate(self.classes)}
         report = self._report(f"zip-{len(self.forgotten)}", counts)
-        return replace(report, duplicates=(f"{HOSTILE}/3.jpg repeats wren/1.jpg.",), broken=("wren/9.jpg: cut off.",))
+        repeated = (f"{HOSTILE}/3.jpg repeats wren/1.jpg.",)
+        return replace(report, duplicates=repeated, n_duplicates=1, broken=("wren/9.jpg: cut off.",))
 
     def check_files(self, visitor: str, files: Mapping[str, Sequence[Path]]) -> IntakeReport:
         counts = {name: len(paths) for name, paths in files.items()}
@@ -71,6 +72,9 @@ class FakeTraining:
         problems += ["There is only one class; at least 2 are needed."] if len(counts) < 2 else []
         n = sum(counts.values())
         return IntakeReport(intake, classes, n, round(0.2 * n), (), (), tuple(problems))
+
+    def keeps(self, visitor: str, intake: str) -> bool:
+        return intake not in self.forgotten
 
     def forget(self, visitor: str, intake: str) -> None:
         self.forgotten.append(intake)

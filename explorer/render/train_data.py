@@ -92,8 +92,8 @@ def _found(report: IntakeReport, page: int) -> str:
     )
     return (
         f'<section class="ch-found" aria-label="What was found">{_problems(report)}{_totals(report)}'
-        f"{_more('Repeated', report.duplicates)}{_more('Unreadable', report.broken)}{_previews(report, page)}{on}"
-        "</section>"
+        f"{_more('Repeated', report.duplicates, report.n_duplicates)}"
+        f"{_more('Unreadable', report.broken, report.n_broken)}{_previews(report, page)}{on}</section>"
     )
 
 
@@ -111,21 +111,20 @@ def _problems(report: IntakeReport) -> str:
 def _totals(report: IntakeReport) -> str:
     if not report.classes:
         return ""
-    n_broken = sum(preview.n_broken for preview in report.classes)
     facts = [_classes(len(report.classes)), count(report.n_images, "image")]
     facts += [f"{count(report.n_held_out)} kept aside to measure"] if report.n_held_out else []
-    facts += [f"{count(n_broken)} unreadable"] if n_broken else []
+    facts += [f"{count(report.n_broken)} unreadable"] if report.n_broken else []
     return f'<p class="ch-totals">{" · ".join(facts)}</p>'
 
 
-def _more(word: str, lines: tuple[str, ...]) -> str:
-    """List sentences behind a fold."""
+def _more(word: str, lines: tuple[str, ...], number: int) -> str:
+    """List the first of ``number`` sentences behind a fold."""
     if not lines:
         return ""
     items = "".join(f"<li>{text(line)}</li>" for line in lines[:LISTED])
-    rest = f"<li>and {count(len(lines) - LISTED)} more</li>" if len(lines) > LISTED else ""
+    rest = f"<li>and {count(number - LISTED)} more</li>" if number > LISTED else ""
     return (
-        f'<details class="ch-fold" data-keep="train-{word}"><summary>{word}: {count(len(lines), "file")}</summary>'
+        f'<details class="ch-fold" data-keep="train-{word}"><summary>{word}: {count(number, "file")}</summary>'
         f"<ul>{items}{rest}</ul></details>"
     )
 

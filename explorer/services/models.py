@@ -88,6 +88,7 @@ class ModelShelf:
             raise CheckpointError(GONE)
         with self._lock:
             if name not in self._opened:
+                self._opened = {known: one for known, one in self._opened.items() if self.private.folder(known)}
                 self._opened[name] = read_checkpoint(folder)
             return self._opened[name]
 

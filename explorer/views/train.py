@@ -43,10 +43,10 @@ def train_tab(page: gr.Blocks, services: Services, session: gr.State, tabs: gr.T
     everything += [parts.detail, parts.file, seen, parts.timer]
 
     @guarded(lambda message: _nothing(message, len(everything)))
-    def show(now: Session, drafted: Draft, told: Reports, known: Any) -> Any:
+    def show(now: Session, drafted: Draft, told: Reports, known: Any, request: gr.Request) -> Any:
         if now.tab != "train":
             return [gr.skip()] * (len(everything) - 1) + [gr.Timer(active=False)]
-        look = look_at(services, drafted, told)
+        look = look_at(services, drafted, told, request.session_hash or "")
         return [
             look.top(), look.data(), look.plan(), look.estimate(known), look.run(), look.frames(), look.log(),
             look.result(), look.detail(), gr.skip() if look.open == "result" else "", look.frames_shown,
@@ -54,8 +54,8 @@ def train_tab(page: gr.Blocks, services: Services, session: gr.State, tabs: gr.T
         ]  # fmt: skip
 
     @guarded(lambda message: _nothing(message, 7))
-    def tick(now: Session, drafted: Draft, told: Reports, known: Any, shown: Any) -> Any:
-        look = look_at(services, drafted, told)
+    def tick(now: Session, drafted: Draft, told: Reports, known: Any, shown: Any, request: gr.Request) -> Any:
+        look = look_at(services, drafted, told, request.session_hash or "")
         frames = gr.skip() if look.frames_shown == shown else look.frames()
         result = gr.skip() if look.open == "result" else look.result()
         timer = gr.skip() if look.must_ask_again(known) and now.tab == "train" else gr.Timer(active=False)
@@ -63,11 +63,12 @@ def train_tab(page: gr.Blocks, services: Services, session: gr.State, tabs: gr.T
 
     @guarded(lambda message: (gr.skip(), gr.skip()))
     def measure(now: Session, drafted: Draft, told: Reports, known: Any, request: gr.Request) -> Any:
-        look = look_at(services, drafted, told)
+        visitor = request.session_hash or ""
+        look = look_at(services, drafted, told, visitor)
         if now.tab != "train" or look.open != "plan" or known[0] == look.plan_to_run:
             return gr.skip(), gr.skip()
         plan = look.plan_to_run
-        known = plan, minutes_of(services, request.session_hash or "", plan)
+        known = plan, minutes_of(services, visitor, plan)
         return gr.skip() if known[1] is None else known, look.estimate(known)
 
     @guarded(lambda message: (unchanged(message), gr.skip(), gr.skip()))

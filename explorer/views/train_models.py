@@ -1,6 +1,7 @@
 """What becomes of a finished run: opened on every tab, downloaded as a zip, and remembered by the browser."""
 
 import uuid
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ def hand_over_models(
 ) -> None:
     """Let the last step open and download, and let the browser remember runs and opened models."""
     mine, kept = memory.mine, memory.kept
+    serve = _server_of_folders()
 
     @guarded(lambda message: (unchanged(message), gr.skip(), gr.skip()))
     def open_model(now: Session, drafted: Draft, opened: Opened, event: gr.EventData) -> Any:
@@ -60,7 +62,7 @@ def hand_over_models(
             return gr.skip(), gr.skip(), gr.skip()
         name = services.training.open_model(drafted.run)
         services.info(name)  # loads the model, or says why it cannot be loaded
-        gr.set_static_paths(services.galleries.thumbnail_folders_of(name))
+        serve(services.galleries.thumbnail_folders_of(name))
         new = now.with_checkpoint(name).replace(image=services.photos.image_or_first(name, now.image), tab="explain")
         one = (drafted.run, _words(services, opened, drafted), name)
         return new, (*(other for other in opened if other[0] != drafted.run), one), gr.Tabs(selected="explain")
@@ -70,7 +72,7 @@ def hand_over_models(
         if send_of(event)[0] != "download" or not drafted.run:
             return gr.skip()
         path = Path(services.training.download(drafted.run))
-        gr.set_static_paths([path.parent])  # whose name is a secret of this run
+        serve([path.parent])  # whose name is a secret of this run
         return download_line(path.as_posix(), path.name, path.stat().st_size, uuid.uuid4().hex)
 
     @guarded(lambda message: (gr.skip(), gr.skip()))
@@ -99,6 +101,18 @@ def hand_over_models(
         trigger_mode="always_last",
         **QUIET,
     )
+
+
+def _server_of_folders() -> Callable[[Iterable[Path]], None]:
+    """Return what lets browsers fetch folders; Gradio is told each once, as its list would grow with every click."""
+    served = set[Path]()
+
+    def serve(folders: Iterable[Path]) -> None:
+        new = sorted(set(folders) - served)
+        served.update(new)
+        gr.set_static_paths(new)
+
+    return serve
 
 
 def _words(services: Services, opened: Opened, draft: Draft) -> str:

@@ -18,6 +18,7 @@ from .train_draft import Draft
 __all__ = ["Look", "Reports", "is_ready", "look_at", "minutes_of"]
 
 Reports = Mapping[str, IntakeReport]  # by source
+LOST = "These images are no longer kept here; send them again."
 Measured = tuple[Plan | None, float | str | None]  # of which plan: the minutes, or why they cannot be told
 
 
@@ -26,14 +27,16 @@ def is_ready(report: IntakeReport | None) -> bool:
     return report is not None and not report.problems
 
 
-def look_at(services: Services, draft: Draft, reports: Reports) -> "Look":
-    """Ask how the visitor's runs stand, and say which step can be open."""
+def look_at(services: Services, draft: Draft, reports: Reports, visitor: str) -> "Look":
+    """Ask how the visitor's runs stand, and say which step can be open: one that cannot leads back to the first."""
     states = {token: status_of(services, token) for token, _ in draft.runs}
     report = reports.get(draft.source)
+    if report and report.intake and not services.training.keeps(visitor, report.intake):
+        report = replace(report, intake="", problems=(LOST,))
     status = states.get(draft.run)
     is_done = status is not None and status.state == "done"
     can_open = {"data": True, "plan": is_ready(report), "run": status is not None, "result": is_done}
-    return Look(services, draft, report, states, draft.step if can_open.get(draft.step) else "", can_open)
+    return Look(services, draft, report, states, draft.step if can_open.get(draft.step, True) else "data", can_open)
 
 
 def status_of(services: Services, token: str) -> RunStatus | None:

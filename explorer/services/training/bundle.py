@@ -19,7 +19,7 @@ _LEFT_OUT = ("run",)  # of the checkpoint's folder
 
 
 def bundle(checkpoint: Path, folder: Path, file_name: str, name: str) -> Path:
-    """Return the zip of a checkpoint in ``folder``, which is made where it is not there yet.
+    """Return the zip of a checkpoint in ``folder``, which is made where it is not there yet or something is newer.
 
     Raises
     ------
@@ -28,21 +28,26 @@ def bundle(checkpoint: Path, folder: Path, file_name: str, name: str) -> Path:
     """
     file = folder / f"{file_name}.zip"
     with _making, disk_errors("the zip cannot be made"):
-        if file.is_file():
+        paths = [path for path in sorted(checkpoint.rglob("*")) if _is_wanted(path, checkpoint)]
+        newest = max((path.stat().st_mtime_ns for path in paths), default=0)
+        if file.is_file() and file.stat().st_mtime_ns == newest:
             return file
         make_folder(folder)
         partial = folder / f".{file_name}.partial"
         try:
             with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED, strict_timestamps=False) as archive:
                 archive.writestr(f"{file_name}/README.txt", _README.format(name=name, folder=file_name))
-                for path in sorted(checkpoint.rglob("*")):
-                    place = path.relative_to(checkpoint)
-                    if path.is_file() and not path.is_symlink() and place.parts[0] not in _LEFT_OUT:
-                        is_text = path.suffix in (".json", ".md", ".duckdb")
-                        method = zipfile.ZIP_DEFLATED if is_text else zipfile.ZIP_STORED
-                        archive.write(path, f"{file_name}/{place.as_posix()}", method)
+                for path in paths:
+                    is_text = path.suffix in (".json", ".md", ".duckdb")
+                    method = zipfile.ZIP_DEFLATED if is_text else zipfile.ZIP_STORED
+                    archive.write(path, f"{file_name}/{path.relative_to(checkpoint).as_posix()}", method)
+            os.utime(partial, ns=(newest, newest))  # what is written meanwhile is newer than that
             os.replace(partial, file)
         finally:
             with suppress(OSError):
                 partial.unlink()
     return file
+
+
+def _is_wanted(path: Path, checkpoint: Path) -> bool:
+    return path.is_file() and not path.is_symlink() and path.relative_to(checkpoint).parts[0] not in _LEFT_OUT

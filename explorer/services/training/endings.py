@@ -1,12 +1,13 @@
 """How a run ended: what is left of it on disk, said in one sentence."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from .report import Progress
 from .run_folder import RunFolder
 
-__all__ = ["STOPPED", "ending", "last_lines"]
+__all__ = ["STOPPED", "ending", "hide", "last_lines"]
 
 STOPPED = 75  # exit status of a worker that saved and ended as it was asked to
 FULL = 20_000_000  # free bytes of a disk that is as good as full
@@ -35,7 +36,16 @@ def ending(folder: RunFolder, progress: Progress, code: int | None, *, is_asked:
     return "failed", f"The training process ended unexpectedly (exit status {code}); the log says more, {RESUME}"
 
 
-def last_lines(log: Path, n: int, *, hidden: tuple[str, ...] = ()) -> tuple[str, ...]:
+def hide(words: str, folders: Sequence[Path]) -> str:
+    """Return words for a visitor, without where this server keeps things."""
+    spelled = {str(path) for folder in folders for path in (folder, folder.absolute(), folder.resolve())}
+    for path in sorted(spelled, key=len, reverse=True):
+        if Path(path).is_absolute() and len(Path(path).parts) > 1:  # a home may be "/"
+            words = words.replace(path, "…")
+    return words
+
+
+def last_lines(log: Path, n: int, hidden: Sequence[Path] = ()) -> tuple[str, ...]:
     """Return the last lines of a log; of a line that a progress bar wrote again and again only the last state."""
     try:
         with log.open("rb") as opened:
@@ -44,8 +54,7 @@ def last_lines(log: Path, n: int, *, hidden: tuple[str, ...] = ()) -> tuple[str,
             content = opened.read().decode("utf-8", "replace")
     except OSError:
         return ()
-    for path in hidden:
-        content = content.replace(path, "…")
+    content = hide(content, hidden)
     lines = [line.rsplit("\r", 1)[-1].strip() for line in content.replace("\r\n", "\n").rstrip("\r").split("\n")]
     return tuple(line[:300] for line in lines if line)[-n:]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,7 @@ def intake_report(
         broken=_few(f"{_where(path, data)}: {reason}" for path, reason in found.broken),
         problems=problems,
         warnings=found.warnings,
+        n_duplicates=len(found.duplicates),
     )
 
 
@@ -53,5 +55,4 @@ def _where(path: Path, root: Path) -> str:
 
 
 def _few(sentences: Iterator[str]) -> tuple[str, ...]:
-    listed = tuple(sentences)
-    return (*listed[:SENTENCES], f"… and {len(listed) - SENTENCES} more.") if len(listed) > SENTENCES else listed
+    return tuple(islice(sentences, SENTENCES))

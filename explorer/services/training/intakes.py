@@ -42,10 +42,15 @@ class Intake:
 
 
 class IntakeStore:
-    """Keeps the images of visitors, one folder each, under names that only visitor and secret together give."""
+    """Keeps the images of visitors, one folder each, under names that only visitor and secret together give.
 
-    def __init__(self, settings: Settings, cache: Path, now: Callable[[], float] = time.time) -> None:
-        self.root, self._settings, self._now = cache / TRAINING / "intakes", settings, now
+    ``in_use`` names the folders that a run still needs.
+    """
+
+    def __init__(
+        self, settings: Settings, cache: Path, in_use: Callable[[], set[str]], now: Callable[[], float] = time.time
+    ) -> None:
+        self.root, self._settings, self._in_use, self._now = cache / TRAINING / "intakes", settings, in_use, now
         self._lock = threading.Lock()
         self._folders = _named(settings.train_data)
         self.limits = IntakeLimits(
@@ -92,17 +97,27 @@ class IntakeStore:
         name = "" if record["data"] else folder.name
         return Intake(data, name, int(record["n_images"]), int(record["n_train"]))
 
-    def forget(self, visitor: str, intake: str, in_use: set[str]) -> None:
+    def keeps(self, visitor: str, intake: str) -> bool:
+        """Whether images that this visitor sent are still here."""
+        return (self.root / folder_of_intake(visitor, intake) / "intake.json").is_file()
+
+    def forget(self, visitor: str, intake: str) -> None:
         """Remove images, now or with the last run that uses them."""
         folder = self.root / folder_of_intake(visitor, intake)
-        if folder.name in in_use:
+        if folder.name in self._in_use():
             with suppress(OSError):
                 os.utime(folder / "intake.json", (0, 0))
         elif folder.is_dir():
             remove(folder)
 
-    def sweep(self, seconds: float, in_use: set[str]) -> None:
+    def drop(self, name: str) -> None:
+        """Remove the folder ``name`` of a run that is gone, unless another run uses it."""
+        if name and name not in self._in_use():
+            remove(self.root / name)
+
+    def sweep(self, seconds: float) -> None:
         """Remove images that no run uses and nobody asked for within ``seconds``, and folders that are half made."""
+        in_use = self._in_use()
         with suppress(OSError):
             for entry in list(os.scandir(self.root)):
                 folder = Path(entry.path)
@@ -131,13 +146,21 @@ class IntakeStore:
             with self._lock:
                 make_folder(self.root)
                 if len(os.listdir(self.root)) >= self._settings.max_intakes:
-                    raise QueryError("Too many people prepare a training here at the moment; try again later.")
+                    self._make_room()
                 folder.mkdir(mode=0o700)
             try:
                 yield folder
             finally:
                 if not (folder / "intake.json").is_file():
                     remove(folder)
+
+    def _make_room(self) -> None:
+        """Remove the images that nobody asked for in the longest time: a page that was left never forgets its own."""
+        in_use = self._in_use()
+        idle = [record for record in self.root.glob("*/intake.json") if record.parent.name not in in_use]
+        if not idle:
+            raise QueryError("Too many people prepare a training here at the moment; try again later.")
+        remove(min(idle, key=lambda record: record.stat().st_mtime).parent)
 
     def _report(
         self, intake: str, folder: Path, data: Path, found: Inspection, problems: tuple[str, ...] = ()

@@ -45,10 +45,10 @@ class TrainingService:
         self._settings, self._models = settings, models
         cache = settings.cache.expanduser().absolute()
         command = command or train_command(settings, lambda name: models.checkpoint(name).path)
-        self._store, self._intakes = RunStore(cache, now), IntakeStore(settings, cache, now)
-        self._now, self._reports = now, ReportReader()
+        self._store, self._now, self._reports = RunStore(cache, now), now, ReportReader()
+        self._intakes = IntakeStore(settings, cache, self._store.images_in_use, now)
         self._speeds = Speeds(cache / TRAINING, command)
-        self._watching = Watching(self._store, self._reports, self._speeds, models, now)
+        self._watching = Watching(self._store, self._reports, self._speeds, models, now, (cache, settings.checkpoints))
         self._supervisor = Supervisor(
             self._store, self._reports, command, self._speeds.learn, (self.sweep,), pause=pause, patience=patience
         )
@@ -61,22 +61,26 @@ class TrainingService:
 
     def check_zip(self, visitor: str, path: Path) -> IntakeReport:
         """Unpack and look through a zip file of one folder of images per class."""
-        self._begin()
+        self._begin_check()
         return self._intakes.add_zip(visitor, Path(path))
 
     def check_files(self, visitor: str, files: Mapping[str, Sequence[Path]]) -> IntakeReport:
         """Take and look through images by class name."""
-        self._begin()
+        self._begin_check()
         return self._intakes.add_files(visitor, {name: [Path(p) for p in paths] for name, paths in files.items()})
 
     def check_folder(self, visitor: str, name: str) -> IntakeReport:
         """Look through one of `folders`."""
-        self._begin()
+        self._begin_check()
         return self._intakes.add_folder(visitor, name)
+
+    def keeps(self, visitor: str, intake: str) -> bool:
+        """Whether images that were checked are still here."""
+        return self._intakes.keeps(visitor, intake)
 
     def forget(self, visitor: str, intake: str) -> None:
         """Remove images that were checked; a run that was started with them keeps them while it needs them."""
-        self._intakes.forget(visitor, intake, self._store.images_in_use())
+        self._intakes.forget(visitor, intake)
 
     def languages(self) -> tuple[tuple[str, str], ...]:
         """Return the text encoders that are there, as value and label; ``"none"`` is the last one."""
@@ -92,7 +96,7 @@ class TrainingService:
         return TERMS
 
     def estimate(self, visitor: str, plan: Plan) -> float | None:
-        """Return the minutes a plan will take here; None while that is being measured, so ask again later."""
+        """Return the minutes a plan will take; None while that is measured; a `QueryError` says why it cannot be."""
         intake = self._checked(visitor, plan)
         phases = ("preparing", "training", "finishing")
         seconds = self._speeds.left(plan, intake.n_images, intake.n_train, phases)
@@ -126,11 +130,10 @@ class TrainingService:
         self._supervisor.resume(self._find(run)[0], self._now())
 
     def delete(self, run: str) -> None:
-        """End a run and remove all there is of it, its model included, opened or not."""
+        """End a run and remove all there is of it: its model, opened or not, and images that no other run uses."""
         folder, record = self._find(run)
         self._supervisor.delete(folder)
-        if record.images:
-            self._intakes.sweep(self._seconds, self._store.images_in_use())
+        self._intakes.drop(record.images)
         self._supervisor.wake()
 
     def result(self, run: str) -> RunResult:
@@ -155,8 +158,9 @@ class TrainingService:
 
     def sweep(self) -> None:
         """Remove what nobody asked for in a long time, and what killed servers left."""
-        self._store.sweep(self._seconds)
-        self._intakes.sweep(self._seconds, self._store.images_in_use())
+        seconds = self._settings.training_hours * 3600
+        self._store.sweep(seconds)
+        self._intakes.sweep(seconds)
         self._speeds.sweep()
 
     def close(self) -> None:
@@ -164,18 +168,17 @@ class TrainingService:
         self._speeds.close()
         self._supervisor.close()
 
-    @property
-    def _seconds(self) -> float:
-        return self._settings.training_hours * 3600
-
     def _begin(self) -> None:
         if not self._settings.may_train:
             raise ConfigError("Training is off on this server; whoever runs it can turn it on with --train.")
 
+    def _begin_check(self) -> None:
+        self._begin()
+        self._supervisor.wake()  # from now on there is something to sweep
+
     def _checked(self, visitor: str, plan: Plan) -> Intake:
         self._begin()
-        values = tuple(value for value, _ in self.languages())
-        check_plan(plan, self.starts(), values, self._settings.max_training_epochs)
+        check_plan(plan, self.starts(), [value for value, _ in self.languages()], self._settings.max_training_epochs)
         return self._intakes.find(visitor, plan.intake)
 
     def _record(self, plan: Plan, intake: Intake, name: str) -> RunRecord:

@@ -10,18 +10,22 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from concepthash.errors import QueryError
+
 from ...settings import ROOT
 from ...training_records import Plan
 from .locks import try_lock, unlock
 from .report import Progress
 from .run_folder import RunRecord
-from .storage import make_folder, read_object, remove, write_object
+from .storage import disk_errors, make_folder, read_object, remove, write_object
 from .supervisor import GATE
 from .worker import Command, be_nice
 
 __all__ = ["Speeds"]
 
 RETRY = 300.0  # seconds after which what could not be timed is tried again
+BUSY = "How long this takes cannot be measured while another training runs; start it all the same, and it waits."
+FAILED = "How long this takes could not be measured; start it all the same, and step Run tells the time left."
 _log = logging.getLogger(__name__)
 
 
@@ -51,13 +55,25 @@ class Speeds:
             self._keep(record.plan, progress.seconds, n_images, progress.n_train)
 
     def ask(self, record: RunRecord) -> None:
-        """Begin to time a few steps of a plan, unless they are being timed, or a worker would be disturbed."""
-        start = record.plan.start
-        with self._lock:
-            if self._is_timing or time.monotonic() < self._failed.get(start, 0.0):
+        """Begin to time a few steps of a plan, unless something is being timed.
+
+        Raises
+        ------
+        QueryError
+            If a worker would be disturbed, or if the last attempt has just failed.
+        """
+        with self._lock, disk_errors("how long this takes cannot be measured"):
+            if self._is_timing:
                 return
+            make_folder(self._root)
+            gate = try_lock(self._root / GATE)
+            if gate is None:
+                raise QueryError(BUSY)
+            if time.monotonic() < self._failed.get(record.plan.start, 0.0):
+                unlock(gate)
+                raise QueryError(FAILED)
             self._is_timing = True
-        threading.Thread(target=self._time, args=(record,), name="estimate", daemon=True).start()
+        threading.Thread(target=self._time, args=(record, gate), name="estimate", daemon=True).start()
 
     def sweep(self) -> None:
         """Remove what a server that was killed while it timed something has left."""
@@ -74,21 +90,14 @@ class Speeds:
         if self._process is not None:
             self._process.kill()
 
-    def _time(self, record: RunRecord) -> None:
-        gate, folder = None, None
+    def _time(self, record: RunRecord, gate: int) -> None:
+        folder = None
         try:
-            make_folder(self._root)
-            gate = try_lock(self._root / GATE)
-            if gate is not None:
-                folder = Path(tempfile.mkdtemp(prefix="estimate-", dir=self._root))
-                command = [*self._command(record, folder / "model", folder / "report.jsonl"), "--estimate"]
-                said = json.loads(self._output(command).splitlines()[-1])
-                seconds = {
-                    "preparing": said["features"],
-                    "training": said["training"],
-                    "finishing": said["finishing"],
-                }
-                self._keep(record.plan, seconds, record.n_images, record.n_train)
+            folder = Path(tempfile.mkdtemp(prefix="estimate-", dir=self._root))
+            command = [*self._command(record, folder / "model", folder / "report.jsonl"), "--estimate"]
+            said = json.loads(self._output(command).splitlines()[-1])
+            seconds = {"preparing": said["features"], "training": said["training"], "finishing": said["finishing"]}
+            self._keep(record.plan, seconds, record.n_images, record.n_train)
         except Exception as error:  # an estimate is worth having, and nothing more
             self._failed[record.plan.start] = time.monotonic() + RETRY
             _log.info("How long training takes could not be measured: %s", type(error).__name__)

@@ -1,6 +1,8 @@
 """How a run stands and how it ended, as the tab Train shows it."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from concepthash.checkpoint import read_checkpoint
 from concepthash.errors import ConceptHashError
@@ -8,7 +10,7 @@ from concepthash.errors import ConceptHashError
 from ...settings import ROOT
 from ...training_records import RunResult, RunStatus
 from ..models import ModelShelf
-from .endings import last_lines
+from .endings import hide, last_lines
 from .names import model_of_run
 from .pictures import FrameReader, flows_of, read_arrays
 from .report import Progress, ReportReader
@@ -28,12 +30,19 @@ _SAID = {
 
 
 class Watching:
-    """Puts record, report, log and pictures of a run together; it changes nothing."""
+    """Puts record, report, log and pictures of a run together; it changes nothing, and shows no ``hidden`` folder."""
 
     def __init__(
-        self, store: RunStore, reports: ReportReader, speeds: Speeds, models: ModelShelf, now: Callable[[], float]
+        self,
+        store: RunStore,
+        reports: ReportReader,
+        speeds: Speeds,
+        models: ModelShelf,
+        now: Callable[[], float],
+        hidden: Sequence[Path],
     ) -> None:
         self._store, self._reports, self._speeds, self._models, self._now = store, reports, speeds, models, now
+        self._hidden = (*hidden, ROOT, Path(sys.prefix), Path(sys.base_prefix), Path.home())
         self._frames = FrameReader()
 
     def status(self, run: str) -> RunStatus:
@@ -48,11 +57,12 @@ class Watching:
         epochs = progress.epochs or record.plan.epochs
         name, path = progress.frames[1], folder.path / progress.frames[1]
         maps = read_arrays(path).get("maps") if name else None
+        hidden = (*self._hidden, folder.path, Path(record.data))
         return RunStatus(
             run=run,
             name=record.name,
             state=state,
-            said=_said(folder, record, progress, state, ahead, epochs),
+            said=hide(_said(folder, record, progress, state, ahead, epochs), hidden),
             epoch=progress.epoch,
             epochs=epochs,
             share=1.0 if state == "done" else progress.share,
@@ -62,7 +72,7 @@ class Watching:
             curves=progress.curves(),
             accuracy=progress.accuracy(),
             frames=self._frames.frames(maps, progress.watched, progress.frames[0]),
-            log=last_lines(folder.log, LOG_LINES, hidden=(str(folder.path), record.data, str(ROOT))),
+            log=last_lines(folder.log, LOG_LINES, hidden),
         )
 
     def result(self, run: str, folder: RunFolder, record: RunRecord) -> RunResult:

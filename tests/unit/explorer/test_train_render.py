@@ -3,6 +3,8 @@
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -26,7 +28,8 @@ from explorer.training_records import (
     RunStatus,
 )
 from explorer.views.train_draft import Draft, act_on_draft, name_of_zip
-from explorer.views.train_models import menu_of
+from explorer.views.train_models import _server_of_folders, menu_of
+from explorer.views.train_pages import look_at
 
 EVIL = "<script>alert('1')</script>\" onload=\"x"
 PLAN = Plan("here", "birds-64")
@@ -62,7 +65,7 @@ class Tags(HTMLParser):
 
 def report(n_classes: int = 2, *problems: str) -> IntakeReport:
     classes = tuple(ClassPreview(f"{EVIL} {i}", 7, 1, (RGB,) * 2) for i in range(n_classes))
-    return IntakeReport("here", classes, 7 * n_classes, 2, (EVIL,), (EVIL,), problems, (EVIL,))
+    return IntakeReport("here", classes, 7 * n_classes, 2, (EVIL,), (EVIL,), problems, (EVIL,), 1)
 
 
 def status(state: str = "training", **changes: object) -> RunStatus:
@@ -121,6 +124,13 @@ def test_problems_come_first_and_forbid_to_go_on() -> None:
     assert page.index("only one class") < page.index("ch-previews")
     assert "Plan the training" not in page and data_summary(report(1, "x")) == "needs a look"
     assert "Plan the training" in shown(report(2)) and data_summary(report(2)) == "2 classes, 14 images"
+
+
+def test_what_is_repeated_or_unreadable_is_counted_and_not_only_listed() -> None:
+    found = IntakeReport("here", (ClassPreview("wren", 7, 5_000),), 7, 2, (EVIL,) * 200, (EVIL,) * 200, (), (), 1_000)
+    page = shown(found)
+    assert "Repeated: 1,000 files" in page and "and 980 more" in page
+    assert "Unreadable: 5,000 files" in page and "and 4,980 more" in page
 
 
 def test_each_class_shows_its_count_and_three_places_for_pictures() -> None:
@@ -321,3 +331,19 @@ def test_names_come_from_files_and_menus_list_ones_own_last() -> None:
     assert name_of_zip("folder/my_garden_birds.zip") == "my garden birds"
     assert name_of_zip(r"C:\x\.zip") == "my model" == name_of_zip("")
     assert menu_of(("a", "b"), (("token", "mine", "run-1"),)) == [("a", "a"), ("b", "b"), ("mine", "run-1")]
+
+
+def test_images_that_are_gone_are_said_to_be_so_on_the_first_step() -> None:
+    gone = SimpleNamespace(training=SimpleNamespace(keeps=lambda visitor, intake: False))
+    look = look_at(gone, DRAFT.replace(step="plan"), {"zip": report(2)}, "visitor")  # type: ignore[arg-type]
+    assert look.open == "data" and look.report is not None and look.plan_to_run.intake == ""
+    assert look.report.problems == ("These images are no longer kept here; send them again.",)
+
+
+def test_gradio_is_told_each_folder_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Path] = []
+    monkeypatch.setattr("gradio.set_static_paths", told.extend)
+    serve = _server_of_folders()
+    for name in ("a", "a", "b", "a"):
+        serve([Path(name)])
+    assert told == [Path("a"), Path("b")]

@@ -18,7 +18,7 @@ import pytest
 from builders import tiny_classes, tiny_model
 from training_rig import make_service, make_settings, wait_for, zip_of_images
 
-from concepthash.checkpoint import read_checkpoint, save_checkpoint
+from concepthash.checkpoint import read_checkpoint, rename_concepts, save_checkpoint
 from concepthash.config import LOSS_PRESETS
 from concepthash.data import read_image_folder
 from concepthash.encode import encode_table
@@ -27,11 +27,13 @@ from concepthash.errors import CheckpointError, ConfigError, DataError, QueryErr
 from explorer.services import load_services
 from explorer.services.galleries import GalleryShelf
 from explorer.services.models import ModelShelf
-from explorer.services.training import storage
+from explorer.services.training import heartbeat, storage
+from explorer.services.training.locks import is_held, try_lock, unlock
 from explorer.services.training.names import folder_of_run, model_of_run, plain_name, slug
 from explorer.services.training.pictures import flows_of
 from explorer.services.training.report import ReportReader
 from explorer.services.training.service import TrainingService
+from explorer.services.training.supervisor import GATE
 from explorer.services.training.worker import be_nice, train_command
 from explorer.training_records import Plan
 
@@ -174,9 +176,38 @@ def test_broken_images_are_named_and_left_out(root: Path, service: TrainingServi
 
 def test_there_is_a_limit_of_sets_of_images(root: Path, archive: Path) -> None:
     service = make_service(root, max_intakes=1)
-    service.check_zip("visitor", archive)
+    hold(root, service, archive)
     with pytest.raises(QueryError, match="try again later"):
         service.check_zip("another", archive)
+    service.close()
+
+
+def test_many_pages_of_one_visitor_leave_room_for_the_others(root: Path, archive: Path) -> None:
+    clock = [time.time()]
+    service = make_service(root, now=lambda: clock[0], max_intakes=3)
+    plans = []
+    for page in range(3):
+        plans.append(Plan(service.check_zip(f"page {page}", archive).intake, "birds-8", epochs=3))
+        service._intakes.find(f"page {page}", plans[-1].intake)  # as a page that shows the plan
+        clock[0] += 10
+    run = service.start("page 0", plans[0], "mine")
+    assert service.check_zip("another", archive).intake
+    with pytest.raises(QueryError, match="send them again"):
+        service.start("page 1", plans[1], "the one of the others that was left first")
+    assert service.start("page 2", plans[2], "mine") and service.status(run)
+    service.close()
+
+
+def test_everything_repeated_is_counted(root: Path, service: TrainingService, archive: Path) -> None:
+    with zipfile.ZipFile(archive) as opened, zipfile.ZipFile(root / "twice.zip", "w") as twice:
+        content = opened.read("photos/sooty tern/0.png")
+        for name in opened.namelist():
+            twice.writestr(name, opened.read(name))
+        for number in range(250):
+            twice.writestr(f"photos/sooty tern/copy {number}.png", content)
+    report = service.check_zip("visitor", root / "twice.zip")
+    assert report.n_duplicates == 250 and len(report.duplicates) == 200
+    assert all("is the same picture as" in line for line in report.duplicates)
 
 
 # Plans
@@ -237,6 +268,22 @@ def test_minutes_are_measured_once_and_then_follow_the_plan(service: TrainingSer
     assert service.estimate("visitor", replace(plan, epochs=6)) == pytest.approx(3.0)
 
 
+def test_why_minutes_are_not_measured_is_said(
+    root: Path, service: TrainingService, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_of(service, archive)
+    gate = try_lock(root / "cache" / "training" / GATE)
+    with pytest.raises(QueryError, match="while another training runs"):
+        service.estimate("visitor", plan)
+    unlock(gate)
+    monkeypatch.setattr(service._speeds, "_output", lambda command: "")
+    assert service.estimate("visitor", plan) is None
+    wait_for(lambda: not service._speeds._is_timing)
+    with pytest.raises(QueryError, match="could not be measured; start it all the same"):
+        service.estimate("visitor", plan)
+    assert not is_held(root / "cache" / "training" / GATE)
+
+
 # Runs
 
 
@@ -272,11 +319,23 @@ def test_a_run_goes_from_images_to_a_model_that_is_on_nobodys_menu_until_it_is_o
         galleries.of(name)
 
 
+def test_a_shelf_forgets_a_model_that_was_deleted(root: Path, service: TrainingService, archive: Path) -> None:
+    models, plan = ModelShelf(make_settings(root)), plan_of(service, archive, epochs=1)
+    runs = [service.start("visitor", plan, "mine") for _ in range(2)]
+    for run in runs:
+        wait_for(lambda run=run: state(service, run) == "done")
+    models.checkpoint(service.open_model(runs[0]))
+    service.delete(runs[0])
+    models.checkpoint(service.open_model(runs[1]))
+    assert list(models._opened) == [model_of_run(runs[1])]
+
+
 def test_the_zip_of_a_model_starts_another_server(root: Path, service: TrainingService, archive: Path) -> None:
     run = service.start("visitor", plan_of(service, archive), "Mêine Zäune/../x")
     wait_for(lambda: state(service, run) == "done")
     file = service.download(run)
-    assert file.name == "meine-zaune-x.zip" and service.download(run) == file
+    made = file.stat().st_ino
+    assert file.name == "meine-zaune-x.zip" and service.download(run) == file and file.stat().st_ino == made
     with zipfile.ZipFile(file) as opened:
         assert opened.testzip() is None
         opened.extractall(root / "home")
@@ -287,6 +346,16 @@ def test_the_zip_of_a_model_starts_another_server(root: Path, service: TrainingS
     info = services.info(services.default_model)
     assert (info.name, info.gallery_kind, info.n_gallery) == ("meine-zaune-x", "own", 18)
     services.training.close()
+
+
+def test_the_zip_has_the_names_that_concepts_have_now(root: Path, service: TrainingService, archive: Path) -> None:
+    run = service.start("visitor", plan_of(service, archive), "mine")
+    wait_for(lambda: state(service, run) == "done")
+    service.download(run)
+    rename_concepts(run_folder(root, run) / "model", ["head", "tail"])
+    with zipfile.ZipFile(service.download(run)) as opened:
+        opened.extractall(root / "home")
+    assert read_checkpoint(root / "home" / "mine").concept_names == ("head", "tail")
 
 
 def test_one_run_trains_and_the_next_waits_and_is_told_so(root: Path, service: TrainingService, archive: Path) -> None:
@@ -411,6 +480,22 @@ def test_a_run_that_is_deleted_leaves_nothing(root: Path, service: TrainingServi
     (root / "mode").unlink()
     after = service.start("visitor", plan_of(service, archive), "after")
     wait_for(lambda: state(service, after) == "done")
+
+
+def test_the_images_of_a_deleted_run_are_gone_unless_another_run_uses_them(
+    root: Path, service: TrainingService, archive: Path
+) -> None:
+    plan, images = plan_of(service, archive), root / "cache" / "training" / "intakes"
+    first, second = (service.start("visitor", plan, name) for name in ("first", "second"))
+    wait_for(lambda: state(service, first) == "done" == state(service, second))
+    service.delete(first)
+    assert len(files_below(images)) == 19 and service.keeps("visitor", plan.intake)
+    service.delete(second)
+    assert files_below(images) == []
+    assert not service.keeps("visitor", plan.intake)
+    service.forget("visitor", plan.intake)  # by the page that still shows them
+    with pytest.raises(QueryError, match="send them again"):
+        service.estimate("visitor", plan)
 
 
 def test_closing_a_server_lets_its_worker_save(root: Path, service: TrainingService, archive: Path) -> None:
@@ -573,6 +658,21 @@ def test_the_log_shows_no_folder_of_the_server(root: Path, service: TrainingServ
     assert not any(str(root) in line for line in service.status(run).log)
 
 
+def test_neither_log_nor_end_of_a_run_tells_where_the_server_keeps_things(
+    root: Path, service: TrainingService, archive: Path
+) -> None:
+    run = service.start("visitor", plan_of(service, archive), "mine")
+    wait_for(lambda: state(service, run) == "done")
+    folders = (sys.prefix, sys.base_prefix, str(Path.home()), str(root / "cache"), str(root / "checkpoints"))
+    words = [f'File "{folder}/x.py"' for folder in folders]
+    with (run_folder(root, run) / "log.txt").open("a") as log:
+        log.write("\n".join(words))
+    folder, record = service._store.find(run)
+    service._store.save(folder, replace(record, state="failed", said=" ".join(words)))
+    status = service.status(run)
+    assert status.log[-5:] == ('File "…/x.py"',) * 5 and status.said == " ".join(status.log[-5:])
+
+
 @pytest.mark.parametrize("name", ["", "..", "../../etc", "a" * 22, "run-" + "0" * 32, "x" * 500, "ä" * 22])
 def test_a_name_that_is_no_run_finds_nothing(service: TrainingService, name: str) -> None:
     for ask in (service.status, service.stop, service.resume, service.delete, service.result, service.open_model):
@@ -647,6 +747,18 @@ def test_what_nobody_asks_for_is_gone_after_a_while(root: Path, archive: Path) -
     service.sweep()
     assert files_below(root / "cache" / "training" / "runs") == []
     assert files_below(root / "cache" / "training" / "intakes") == []
+    service.close()
+
+
+def test_images_are_swept_though_nobody_ever_starts_a_run(
+    root: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "CHORES", 0.0)
+    clock = [time.time()]
+    service = make_service(root, now=lambda: clock[0], training_hours=1.0)
+    service.check_zip("visitor", archive)
+    clock[0] += 4000
+    wait_for(lambda: files_below(root / "cache" / "training" / "intakes") == [], seconds=20)
     service.close()
 
 
