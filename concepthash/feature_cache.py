@@ -179,6 +179,6 @@ def _cache_key(backbone: Backbone, config: BackboneConfig, views: Views) -> str:
         digest.update(tensor.cpu().numpy().tobytes())
     resize = (config.image_size, config.output_stride, config.mean, config.std)
     made = (views.n_views, views.seed) + ((views.augmentation,) if views.augmentation != "crop" else ())
-    changes = [path.stat().st_mtime_ns for path in views.table.paths]
-    digest.update(repr((made, resize, views.table.image_ids, views.table.file_sizes(), changes)).encode())
+    files = [(found.st_size, found.st_mtime_ns) for found in map(Path.stat, views.table.paths)]
+    digest.update(repr((made, resize, views.table.image_ids, files)).encode())
     return digest.hexdigest()[:16]

@@ -126,5 +126,6 @@ def features_of(
 
 def origin_of(training: ImageTable, classes: ClassTable, start: Checkpoint | None) -> str:
     """What a resumed run must share with the killed one beside its settings: images, classes and first weights."""
-    data = (training.image_ids, training.file_sizes(), training.labels.tolist(), classes)
+    sizes = [path.stat().st_size for path in training.paths]  # which differ where an image was replaced
+    data = (training.image_ids, sizes, training.labels.tolist(), classes)
     return hashlib.sha256(repr(data).encode()).hexdigest() + (start.fingerprint if start else "")

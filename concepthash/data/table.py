@@ -110,10 +110,6 @@ class ImageTable:
         """Count the images."""
         return len(self.image_ids)
 
-    def file_sizes(self) -> list[int]:
-        """Sizes of the n files in bytes, which tell whether an image was replaced."""
-        return [path.stat().st_size for path in self.paths]
-
     def subset(self, rows: np.ndarray) -> "ImageTable":
         """Keep some rows, in the order given; the classes stay all.
 

@@ -16,7 +16,7 @@ from concepthash.language import PROMPT
 
 from ..center_records import CenterMap, CenterPanel, ClassDetail, ClassImages, NearCenter
 from .cache import AnswerCache
-from .explain import cells
+from .explain import cells, place_of
 from .models import ModelShelf
 from .photos import PhotoService, thumbnails
 from .picture_store import PictureStore
@@ -42,7 +42,7 @@ class CenterService:
         groupings = _groupings(model)
         grouping = grouping if grouping in groupings else groupings[0]
         gallery = self._photos.shown_gallery(checkpoint).gallery
-        key = ("centers", model.fingerprint, model.path, gallery.path, gallery.created, projection, grouping)
+        key = ("centers", place_of(model, gallery), projection, grouping)
         return self._cache.get(key, lambda: self._picture(checkpoint, projection, grouping, groupings))
 
     def detail(self, checkpoint: str, class_name: str, grouping: str) -> ClassDetail:

@@ -20,7 +20,7 @@ from .cache import AnswerCache
 from .models import ModelShelf
 from .photos import PhotoService, stored_row
 
-__all__ = ["UNDECIDED", "ExplainService", "cosines"]
+__all__ = ["UNDECIDED", "ExplainService", "cells", "cosines", "place_of"]
 
 UNDECIDED = 0.2  # a bit whose value before the sign is nearer to 0 than this could as well be the other one
 N_CENTERS = 5
@@ -96,9 +96,7 @@ class ExplainService:
         )
 
     def _place(self, checkpoint: str) -> tuple[Hashable, ...]:
-        """Name a model and the gallery it is shown with: its weights do not say what its classes are called."""
-        model, gallery = self._models.checkpoint(checkpoint), self._photos.shown_gallery(checkpoint).gallery
-        return model.path, model.fingerprint, gallery.path, gallery.created
+        return place_of(self._models.checkpoint(checkpoint), self._photos.shown_gallery(checkpoint).gallery)
 
     def _explain(
         self, checkpoint: str, image: str, rgb: np.ndarray, controls: MapControls
@@ -130,6 +128,11 @@ class ExplainService:
             cell, bit // model.config.bits_per_concept, np.asarray(encoder.bit_map(rgb, bit)),
             _side(model, values, +1), _side(model, values, -1), n_on, len(gallery),
         )  # fmt: skip
+
+
+def place_of(model: Checkpoint, gallery: AnyGallery) -> tuple[Hashable, ...]:
+    """Name a model and the gallery it is shown with: its weights do not say what its classes are called."""
+    return model.path, model.fingerprint, gallery.path, gallery.created
 
 
 def _question(gallery: AnyGallery, code_logits: np.ndarray, image: str) -> Query:

@@ -17,6 +17,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from concepthash import feature_cache, train, train_setup
+from concepthash.backbones import Backbone
 from concepthash.checkpoint import read_checkpoint
 from concepthash.config import LOSS_PRESETS, TRAIN_PRESETS, BackboneConfig, Precision, TrainConfig
 from concepthash.data import read_dataset
@@ -218,12 +219,17 @@ def test_images_of_no_known_class_are_not_trained_on(cub_folder: Path, caplog: p
     assert "5 images of no known class are left out" in caplog.text
 
 
+def to_cache(folder: Path, n_views: int = 1) -> tuple[Backbone, BackboneConfig, Views]:
+    """What `training_features` is given first, for all images of a data set."""
+    model = tiny_model()
+    config = model.config.backbone
+    return model.backbone, config, Views(read_dataset(folder), config.image_size, n_views)
+
+
 def test_cached_features_are_those_of_the_stem_and_survive_a_kill(
     cub_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = tiny_model()
-    views = Views(read_dataset(cub_folder), model.config.backbone.image_size, n_views=2)
-    arguments = (model.backbone, model.config.backbone, views)
+    arguments = to_cache(cub_folder, n_views=2)
     calls: list[int] = []
 
     def dying_stem(self: StemFeatures, images: np.ndarray) -> torch.Tensor:
@@ -247,16 +253,14 @@ def test_cached_features_are_those_of_the_stem_and_survive_a_kill(
     assert resumed.array.shape == (30, 2, 1280, 3, 4)
     np.testing.assert_array_equal(resumed.array, whole.array)
     stem = StemFeatures(*arguments[:2])
-    np.testing.assert_array_equal(whole.array[7], stem(views.read_all(7)))
+    np.testing.assert_array_equal(whole.array[7], stem(arguments[2].read_all(7)))
 
 
 @pytest.mark.parametrize("n_workers", [0, 1])
 def test_features_too_large_for_the_limit_are_computed_as_they_are_needed(
     cub_folder: Path, tmp_path: Path, n_workers: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    model = tiny_model()
-    views = Views(read_dataset(cub_folder), model.config.backbone.image_size, n_views=3)
-    arguments = (model.backbone, model.config.backbone, views, tmp_path / "cache")
+    arguments = (*to_cache(cub_folder, n_views=3), tmp_path / "cache")
     live = training_features(*arguments, cache_gb=0.001, n_workers=n_workers)
     assert isinstance(live, LiveFeatures)
     assert "the stem runs in every step" in caplog.text
@@ -267,32 +271,28 @@ def test_features_too_large_for_the_limit_are_computed_as_they_are_needed(
 
 
 def test_images_that_were_replaced_have_new_features(cub_folder: Path, tmp_path: Path) -> None:
-    model, table = tiny_model(), read_dataset(cub_folder)
-    views = Views(table, model.config.backbone.image_size, n_views=1)
-    arguments = (model.backbone, model.config.backbone, views, tmp_path / "cache")
+    arguments = (*to_cache(cub_folder), tmp_path / "cache")
     before = training_features(*arguments).read(np.arange(3), np.zeros(3, int))
-    with Image.open(table.paths[1]) as image:
-        image.transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(table.paths[1])
+    file = arguments[2].table.paths[1]
+    with Image.open(file) as image:
+        image.transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(file)
     after = training_features(*arguments).read(np.arange(3), np.zeros(3, int))
     assert [torch.equal(one, other) for one, other in zip(before, after, strict=True)] == [True, False, True]
 
 
 @pytest.mark.parametrize("n_workers", [0, 1])
 def test_a_broken_image_is_one_sentence_whoever_reads_it(cub_folder: Path, tmp_path: Path, n_workers: int) -> None:
-    model, table = tiny_model(), read_dataset(cub_folder)
-    table.paths[2].write_bytes(b"no image")
-    views = Views(table, model.config.backbone.image_size, n_views=1)
+    arguments = to_cache(cub_folder)
+    arguments[2].table.paths[2].write_bytes(b"no image")
     with pytest.raises(ImageError) as error:
-        training_features(model.backbone, model.config.backbone, views, tmp_path / "cache", n_workers=n_workers)
+        training_features(*arguments, tmp_path / "cache", n_workers=n_workers)
     assert "\n" not in str(error.value)
 
 
 def test_features_that_another_run_deletes_while_they_are_made_stay_usable(
     cub_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = tiny_model()
-    views = Views(read_dataset(cub_folder), model.config.backbone.image_size, n_views=1)
-    arguments = (model.backbone, model.config.backbone, views)
+    arguments = to_cache(cub_folder)
     expected = training_features(*arguments, tmp_path / "whole").read(np.arange(30), np.zeros(30, int))
 
     def make_room() -> None:
@@ -307,7 +307,6 @@ def test_features_that_another_run_deletes_while_they_are_made_stay_usable(
 
 
 def test_features_unused_for_longest_make_room_for_new_ones(cub_folder: Path, tmp_path: Path) -> None:
-    model, table = tiny_model(), read_dataset(cub_folder)
     old, older, foreign = "0" * 16, "1" * 16, "thesis"
     for number, name in enumerate((old, older, foreign)):
         (tmp_path / f"{name}.npy").write_bytes(bytes(400_000))
@@ -315,8 +314,7 @@ def test_features_unused_for_longest_make_room_for_new_ones(cub_folder: Path, tm
     for name in (old, older):
         (tmp_path / f"{name}.done").touch()
     size = 30 * 1280 * 3 * 4 * 2
-    views = Views(table, model.config.backbone.image_size, n_views=1)
-    training_features(model.backbone, model.config.backbone, views, tmp_path, cache_gb=(size + 500_000) / 1e9)
+    training_features(*to_cache(cub_folder), tmp_path, cache_gb=(size + 500_000) / 1e9)
     assert len(list(tmp_path.glob("*.npy"))) == 3
     assert (tmp_path / f"{old}.npy").exists() and (tmp_path / f"{foreign}.npy").exists()
     assert not (tmp_path / f"{older}.done").exists()
@@ -328,11 +326,10 @@ def test_a_full_disk_is_said_before_training_and_leaves_no_file(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    model = tiny_model()
-    views = Views(read_dataset(cub_folder), model.config.backbone.image_size, n_views=1)
+    arguments = to_cache(cub_folder)
     monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(DataError, match=r"no room for .* GB of features .*No space left"):
-        training_features(model.backbone, model.config.backbone, views, tmp_path / "cache")
+        training_features(*arguments, tmp_path / "cache")
     assert not list((tmp_path / "cache").iterdir())
 
 
