@@ -1,8 +1,9 @@
 """Bottleneck adapters that let a frozen transformer block learn, in parallel to each of its sub-layers."""
 
 import torch
-from timm.models.vision_transformer import Block
 from torch import Tensor, nn
+
+from .timm_parts import Block
 
 __all__ = ["AdaptedBlock", "Adapter"]
 

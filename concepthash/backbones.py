@@ -4,9 +4,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import timm
-from timm.layers import HybridEmbed
-from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 
 from .adapters import AdaptedBlock
@@ -15,6 +12,7 @@ from .dropout import drop_channels
 from .errors import ConfigError
 from .patch_reading import PatchReading
 from .stems import cut_tail, make_stem
+from .timm_parts import Block, HybridEmbed, VisionTransformer, timm
 
 __all__ = ["Backbone", "build_backbone", "capture_attention", "pretrained_input"]
 

@@ -1,10 +1,10 @@
 """Attention of concepts to patches alone, without the sums that a mask would throw away."""
 
-from timm.layers import Attention
 from torch import Tensor, cat, nn
 from torch.nn.functional import linear, pad
 
 from .errors import ConfigError
+from .timm_parts import Attention
 
 __all__ = ["PatchReading"]
 

@@ -3,14 +3,13 @@
 import copy
 from typing import Any
 
-import timm
 import torch
-from timm.models.efficientnet import EfficientNet
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from .config import BackboneConfig
 from .errors import ConfigError
+from .timm_parts import EfficientNet, timm
 
 __all__ = ["cut_tail", "fast_stem", "fold_batch_norm", "make_stem"]
 

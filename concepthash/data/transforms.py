@@ -7,6 +7,7 @@ two factors only.
 import threading
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -139,15 +140,24 @@ def training_view(image: np.ndarray, size: tuple[int, int], *, seed: int, augmen
         return np.array(augment(picture))
 
 
+def _torchvision() -> tuple[Any, Any]:
+    """Its names of interpolations, and its transforms."""
+    from ..without_compiler import without_compiler
+
+    with without_compiler():
+        from torchvision.transforms import InterpolationMode, v2
+    return InterpolationMode, v2
+
+
 @lru_cache(maxsize=256)
 def _crop(size: tuple[int, ...], aspect: float) -> Callable[[Image.Image], Image.Image]:
     """Augmentation of images of width over height ``aspect``."""
-    from torchvision.transforms import InterpolationMode, v2
+    modes, v2 = _torchvision()
 
     ratio = (3 / 4 * aspect, 4 / 3 * aspect)
     return v2.Compose(
         [
-            v2.RandomResizedCrop(size, (0.25, 1.0), ratio, InterpolationMode.BICUBIC, antialias=True),
+            v2.RandomResizedCrop(size, (0.25, 1.0), ratio, modes.BICUBIC, antialias=True),
             v2.RandomHorizontalFlip(),
             v2.ColorJitter(brightness=0.2, contrast=0.2, saturation=0.2),
         ]
@@ -156,13 +166,13 @@ def _crop(size: tuple[int, ...], aspect: float) -> Callable[[Image.Image], Image
 
 @lru_cache(maxsize=8)
 def _trivial(size: tuple[int, ...]) -> Callable[[Image.Image], Image.Image]:
-    from torchvision.transforms import InterpolationMode, v2
+    modes, v2 = _torchvision()
 
     return v2.Compose(
         [
-            v2.Resize([side * 8 // 7 for side in size], InterpolationMode.BILINEAR, antialias=True),
+            v2.Resize([side * 8 // 7 for side in size], modes.BILINEAR, antialias=True),
             v2.RandomHorizontalFlip(),
-            v2.TrivialAugmentWide(interpolation=InterpolationMode.BICUBIC),
+            v2.TrivialAugmentWide(interpolation=modes.BICUBIC),
             v2.CenterCrop(size),
         ]
     )

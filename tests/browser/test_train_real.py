@@ -39,7 +39,7 @@ def test_a_model_is_trained_stopped_resumed_opened_and_taken_home(
         )
         expect(page.locator(".ch-previews li")).to_have_count(3)
         page.get_by_role("button", name="Plan the training").click()
-        page.get_by_label("Epochs").fill("100")
+        page.get_by_label("Epochs").fill("60")
         page.get_by_label("Epochs").press("Tab")
         page.get_by_role("button", name="Start training").click()
         line = page.locator(".ch-curve.is-total polyline")
