@@ -5,7 +5,13 @@ from contextlib import suppress
 from multiprocessing import get_context
 from typing import Any
 
-HEAVY = ["torch.distributed", "concepthash.devices", "concepthash.encode_update", "concepthash.gallery.merging"]
+HEAVY = [
+    "torch.distributed",
+    "torch._dynamo",
+    "concepthash.encode_update",
+    "concepthash.gallery.merging",
+    "concepthash.train",
+]
 _context = get_context("forkserver")
 _context.set_forkserver_preload(HEAVY)
 
