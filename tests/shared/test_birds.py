@@ -36,7 +36,7 @@ def test_the_figures_of_the_card_are_those_of_the_shipped_weights(encoder: Encod
     for name, said in encoder.checkpoint.metrics["figures"].items():
         if name not in OF_ALL and not name.endswith("_interval"):
             np.testing.assert_allclose(measured[name], said, atol=0.05, err_msg=name)
-    np.testing.assert_allclose(measured["map"], encoder.checkpoint.metrics["figures"]["map"], atol=0.01)
+    np.testing.assert_allclose(measured["map"], encoder.checkpoint.metrics["figures"]["map"], atol=0.02)
 
 
 def test_half_precision_leaves_the_codes_of_photos_as_they_are(encoder: Encoder) -> None:
