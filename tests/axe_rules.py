@@ -20,7 +20,7 @@ def serious(page: Page) -> list[str]:
 
 def violations(page: Page, **options: Any) -> list[str]:
     """The same in the theme of the moment only, each rule with up to three nodes."""
-    page.wait_for_timeout(400)  # for what fades in
+    page.wait_for_timeout(600)  # for what fades in
     found = Axe().run(page, options={"resultTypes": ["violations"]} | options).response["violations"]
     return [
         f"{rule['id']}: {[node['html'][:160] for node in rule['nodes']][:3]}"

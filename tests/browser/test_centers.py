@@ -1,8 +1,6 @@
 """The Centers tab in a browser: dots are clicked and enclosed with a real mouse, and all works by keyboard, too."""
 
 import json
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -10,7 +8,6 @@ from axe_rules import serious
 from builders import CLASS_NAMES
 from playwright.sync_api import Page, TimeoutError, expect
 
-Visiting = Callable[[str], AbstractContextManager[Page]]
 PLOT = "#ch-centerplot .ch-plot"
 SHOWN = ("sooty tern", "marsh wren", "scarlet tanager")  # classes of the model that the gallery has images of
 

@@ -28,7 +28,7 @@ def encoder() -> Encoder:
     return Encoder(read_checkpoint(ROOT / "checkpoints" / "birds-64"), "cpu")
 
 
-def test_the_figures_of_the_card_are_those_of_the_shipped_weights(encoder: Encoder) -> None:
+def test_every_fifth_photo_gives_the_figures_of_the_card(encoder: Encoder) -> None:
     table = read_dataset(PHOTOS)
     assert table.is_train is not None
     fifth = np.concatenate([np.flatnonzero(part)[::5] for part in (table.is_train, ~table.is_train)])
@@ -36,7 +36,7 @@ def test_the_figures_of_the_card_are_those_of_the_shipped_weights(encoder: Encod
     for name, said in encoder.checkpoint.metrics["figures"].items():
         if name not in OF_ALL and not name.endswith("_interval"):
             np.testing.assert_allclose(measured[name], said, atol=0.05, err_msg=name)
-    np.testing.assert_allclose(measured["map"], encoder.checkpoint.metrics["figures"]["map"], atol=0.02)
+    np.testing.assert_allclose(measured["map"], encoder.checkpoint.metrics["figures"]["map"], atol=0.01)
 
 
 def test_half_precision_leaves_the_codes_of_photos_as_they_are(encoder: Encoder) -> None:

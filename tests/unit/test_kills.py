@@ -10,6 +10,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import torch
 from forked import Forked
 
 from concepthash import train, train_setup, trainer
@@ -31,6 +32,7 @@ def dying(function: Callable[..., Any], count: int) -> Callable[..., Any]:
 
 def train_until(say: Callable[[str], None], moment: str, arguments: list[str]) -> None:
     """Run the command, which ends the process, or be killed before."""
+    torch.set_num_threads(1)
     train_setup.load_stem_weights = lambda *_: None
     if moment == "mid-epoch":
         trainer.Trainer._train_step = dying(trainer.Trainer._train_step, 5)  # type: ignore[method-assign]
@@ -40,7 +42,7 @@ def train_until(say: Callable[[str], None], moment: str, arguments: list[str]) -
         train.evaluate = dying(train.evaluate, 1)  # type: ignore[attr-defined]
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()) as errors:
         status = train.main(arguments)
-    say(errors.getvalue())
+    say(errors.getvalue()[-2000:])  # the other end reads it later, and a pipe holds so much
     raise SystemExit(status)
 
 
@@ -48,7 +50,7 @@ def run(moment: str, data: Path, out: Path) -> tuple[int | None, str]:
     """How the process ended, and what it wrote on standard error where it came to an end."""
     arguments = f"--data {data} --out {out} --bits 8 --concepts 2 --centers learnable --image-size 64 --width 32"
     arguments += " --epochs 3 --views 2 --batch-size 5 --save-steps 1 --device cpu"
-    return Forked(train_until, moment, arguments.split()).end()
+    return Forked(train_until, moment, arguments.split()).end(seconds=300)
 
 
 def weights(out: Path) -> str:
