@@ -30,8 +30,7 @@ __all__ = [
 ]
 
 FORMAT = 1
-STEM = "backbone.vit.patch_embed.backbone."
-OWN_STEM = "stem.safetensors"
+STEM, TAIL = "backbone.vit.patch_embed.backbone.", "backbone.tail."  # what the names of their weights begin with
 
 
 @dataclass(frozen=True)
@@ -68,8 +67,8 @@ class Checkpoint:
         M names, ``"concept 1"`` … until somebody renames them.
     fingerprint
         SHA-256 of the weights in hexadecimal; a gallery keeps it to know its model.
-    stem
-        SHA-256 of the frozen stem's file; empty where the weights hold everything.
+    stem, tail
+        SHA-256 of the files of the stem's frozen stages, and of those that train; empty where there are none.
     metrics
         What was measured when it was made.
     """
@@ -81,6 +80,7 @@ class Checkpoint:
     concept_names: tuple[str, ...]
     fingerprint: str
     stem: str
+    tail: str
     metrics: Mapping[str, Any]
 
     @property
@@ -110,12 +110,11 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         raise CheckpointError(
             f"Checkpoint {folder.name!r} has format {config_file.get('format')!r}, this version reads {FORMAT}."
         )
-    if not (folder / "weights.safetensors").is_file():
-        raise CheckpointError(f"Checkpoint {folder.name!r} has no weights.safetensors; copy the whole folder again.")
     try:
         config = from_dict(ModelConfig, config_file["model"])
         classes = _read_classes(read_json(folder / "classes.json"))
-        fingerprint, stem = str(config_file["weights_sha256"]), str(config_file.get("stem_sha256", ""))
+        fingerprint = str(config_file["weights_sha256"])
+        stem, tail = (str(config_file.get(f"{part}_sha256", "")) for part in ("stem", "tail"))
         int(stem or "0", base=16)  # it becomes part of a file name
     except (ConfigError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"Checkpoint {folder.name!r} cannot be understood: {error}") from error
@@ -123,6 +122,9 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         raise CheckpointError(
             f"Checkpoint {folder.name!r} lists {len(classes.names)} classes, but its model has {config.n_classes}."
         )
+    for part in ("weights", "tail") if tail else ("weights",):
+        if not (folder / f"{part}.safetensors").is_file():
+            raise CheckpointError(f"Checkpoint {folder.name!r} has no {part}.safetensors; copy the whole folder again.")
     if stem and not _stem_file(folder, stem).is_file():
         raise CheckpointError(
             f"Checkpoint {folder.name!r} has no stem; copy the folder 'stems' beside it, too, so that "
@@ -130,7 +132,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         )
     metrics = read_json(folder / "metrics.json") if (folder / "metrics.json").is_file() else {}
     names = read_concept_names(folder, config.n_concepts)
-    return Checkpoint(folder, folder.name, config, classes, names, fingerprint, stem, metrics)
+    return Checkpoint(folder, folder.name, config, classes, names, fingerprint, stem, tail, metrics)
 
 
 def load_model(checkpoint: Checkpoint, device: str | torch.device = "cpu", *, fold: bool = True) -> ConceptHash:
@@ -161,18 +163,24 @@ def load_model(checkpoint: Checkpoint, device: str | torch.device = "cpu", *, fo
 
 
 def weights_of(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
-    """All weights of a checkpoint by name, as they are stored, mapped from its files, those of its stem included.
+    """All weights of a checkpoint by name, as they are stored, mapped from its files, stem and tail included.
 
     Raises
     ------
     CheckpointError
         If a file is missing or altered.
     """
+    folder, stem = checkpoint.path, checkpoint.stem
+    files = {
+        "": (folder / "weights.safetensors", checkpoint.fingerprint),
+        STEM: (_stem_file(folder, stem), stem),
+        TAIL: (folder / "tail.safetensors", checkpoint.tail),
+    }
+    state = {}
     try:
-        state = _map(checkpoint, checkpoint.path / "weights.safetensors", checkpoint.fingerprint)
-        if checkpoint.stem:
-            stem = _map(checkpoint, _stem_file(checkpoint.path, checkpoint.stem), checkpoint.stem)
-            state |= {f"{STEM}{name}": tensor for name, tensor in stem.items()}
+        for prefix, (file, sha256) in files.items():
+            if sha256:
+                state |= {f"{prefix}{name}": tensor for name, tensor in _map(checkpoint, file, sha256).items()}
     except SafetensorError as error:
         raise CheckpointError(f"The weights of {checkpoint.name!r} cannot be used: {error}") from error
     return state
@@ -180,7 +188,7 @@ def weights_of(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
 
 def _stem_file(folder: Path, stem: str) -> Path:
     """Where a stem with this SHA-256 lies: inside the checkpoint, or beside it for all that share it."""
-    own = folder / OWN_STEM
+    own = folder / "stem.safetensors"
     return own if own.is_file() else _shared_stem_file(folder, stem)
 
 
@@ -245,16 +253,16 @@ def save_checkpoint(
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: _stored(tensor, half) for name, tensor in model.state_dict().items()}
-    stem = {name: state.pop(name) for name in list(state) if name.startswith(STEM)}
-    weights = save(state)
-    write_atomically(folder / "weights.safetensors", weights)
-    fingerprints = {"weights_sha256": hashlib.sha256(weights).hexdigest()}
-    if stem:
-        weights = save({name.removeprefix(STEM): tensor for name, tensor in stem.items()})
-        fingerprints["stem_sha256"] = hashlib.sha256(weights).hexdigest()
-        file = _shared_stem_file(folder, fingerprints["stem_sha256"]) if share_stem else folder / OWN_STEM
-        file.parent.mkdir(exist_ok=True)
-        write_atomically(file, weights)
+    fingerprints = {}
+    for part, prefix in (("stem", STEM), ("tail", TAIL), ("weights", "")):
+        taken = {name.removeprefix(prefix): state.pop(name) for name in list(state) if name.startswith(prefix)}
+        if taken:
+            content = save(taken)
+            fingerprints[f"{part}_sha256"] = sha256 = hashlib.sha256(content).hexdigest()
+            is_shared = share_stem and part == "stem"
+            file = _shared_stem_file(folder, sha256) if is_shared else folder / f"{part}.safetensors"
+            file.parent.mkdir(exist_ok=True)
+            write_atomically(file, content)
     rows: list[dict[str, Any]] = [
         {"name": n, "family": f} for n, f in zip(classes.names, classes.families, strict=True)
     ]

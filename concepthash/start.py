@@ -3,14 +3,13 @@
 import torch
 from torch import Tensor
 
-from .checkpoint import STEM, Checkpoint, weights_of
+from .checkpoint import STEM, TAIL, Checkpoint, weights_of
 from .errors import CheckpointError
 from .model import ConceptHash
 from .stems import cut_tail, make_stem
 
 __all__ = ["start_from"]
 
-TAIL = "backbone.tail."
 OF_CLASSES = ("concept_centroids", "patch_classifier.", "class_centers.free_centers", "class_centers.fixed_centers")
 OF_CONCEPTS = ("concept_tokens.concept_tokens", "concept_offset", "hash_head.specificity")  # (M, D)
 

@@ -1,5 +1,7 @@
 """What is bundled fits together: models, the gallery the app opens on, and the figures both are said to have."""
 
+import hashlib
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,22 @@ from concepthash.evaluate import evaluate
 from concepthash.gallery import open_gallery
 
 ROOT = Path(__file__).parents[2]
+
+
+CHECKPOINTS = ROOT / "checkpoints"
+LISTED = dict(re.findall("^- `(.+)`: `([0-9a-f]{64})`$", (CHECKPOINTS / "README.md").read_text(), re.MULTILINE))
+
+
+def test_the_weights_are_those_that_are_listed() -> None:
+    found = {name: (CHECKPOINTS / name / "weights.safetensors").read_bytes() for name in LISTED}
+    assert {name: hashlib.sha256(content).hexdigest() for name, content in found.items()} == LISTED
+    assert {name: read_checkpoint(CHECKPOINTS / name).fingerprint for name in found} == LISTED
+
+
+def test_hubs_take_every_file_of_the_checkpoints_as_it_is() -> None:
+    files = [file for name in (*LISTED, "stems") for file in (CHECKPOINTS / name).iterdir()]
+    assert not [file for file in files if file.stat().st_size > 10 * 2**20]  # those above need large-file storage
+    assert 10e6 < sum(file.stat().st_size for file in files) < 100e6
 
 
 @pytest.mark.parametrize("name", ["aviary-32", "aviary-6"])

@@ -1,6 +1,7 @@
 """A checkpoint folder: whole, altered, incomplete, renamed."""
 
 import dataclasses
+import hashlib
 import json
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from builders import tiny_classes, tiny_config, tiny_model
-from safetensors.torch import load_file
+from safetensors.torch import load, load_file, save
 
 from concepthash.checkpoint import (
     Checkpoint,
@@ -36,8 +37,31 @@ def test_stages_of_a_stem_that_train_are_stored_with_the_model_and_not_with_the_
     model = tiny_model(tiny_config(backbone=backbone))
     saved = save_checkpoint(tmp_path / "c", model, tiny_classes(), half=False)
     assert not [name for name in load_file(tmp_path / "c" / "stem.safetensors") if name.startswith("conv_head")]
-    assert [name for name in load_file(tmp_path / "c" / "weights.safetensors") if name.startswith("backbone.tail.")]
+    stored = {f"backbone.tail.{name}" for name in load_file(tmp_path / "c" / "tail.safetensors")}
+    assert stored == {name for name in model.state_dict() if name.startswith("backbone.tail.")} != set()
+    assert not stored & set(load_file(tmp_path / "c" / "weights.safetensors"))
     torch.testing.assert_close(load_model(saved)(images).code_logits, model(images).code_logits, rtol=1e-3, atol=1e-4)
+
+
+def test_stages_that_are_missing_altered_or_of_one_file_with_the_rest(tmp_path: Path, images: torch.Tensor) -> None:
+    backbone = dataclasses.replace(tiny_config().backbone, trained_stages=1)
+    saved = save_checkpoint(tmp_path / "c", tiny_model(tiny_config(backbone=backbone)), tiny_classes())
+    codes, tail = load_model(saved)(images).code_logits, saved.path / "tail.safetensors"
+    content = tail.read_bytes()
+    tail.write_bytes(content[:-1] + b"?")
+    with pytest.raises(CheckpointError, match=r"the SHA-256 of tail\.safetensors is not the one"):
+        load_model(saved)
+    tail.unlink()
+    with pytest.raises(CheckpointError, match=r"has no tail\.safetensors; copy the whole folder again"):
+        read_checkpoint(saved.path)
+    weights = saved.path / "weights.safetensors"  # as checkpoints were before
+    merged = load_file(weights) | {f"backbone.tail.{name}": tensor for name, tensor in load(content).items()}
+    weights.write_bytes(save(merged))
+    config = json.loads((saved.path / "config.json").read_text())
+    del config["tail_sha256"]
+    config["weights_sha256"] = hashlib.sha256(weights.read_bytes()).hexdigest()
+    (saved.path / "config.json").write_text(json.dumps(config))
+    assert torch.equal(load_model(read_checkpoint(saved.path))(images).code_logits, codes)
 
 
 def test_checkpoints_may_share_one_stem(tmp_path: Path, images: torch.Tensor) -> None:
