@@ -19,13 +19,27 @@ NO_MAPS = LossConfig(csd_weight=0.0, ground_weight=0.0)
 
 
 def fixed_centers(n_classes: int, n_bits: int, seed: int = 0) -> Tensor:
-    """Hash centers (C, K) of ±1 that never move: rows of ±Hadamard, or balanced random signs if too few."""
+    """Hash centers (C, K) of ±1 that never move: rows of ±Hadamard, or random signs far apart where those are too few.
+
+    Random ones are taken one after the other if they differ from all before in d bits, with the largest d that gives
+    enough. Of more classes than codes, as many share each code.
+    """
     if n_bits & (n_bits - 1) == 0 and n_classes <= 2 * n_bits:
         rows = hadamard(n_bits)
         return torch.tensor(np.concatenate([rows, -rows])[:n_classes], dtype=torch.float32)
-    signs = np.where(np.arange(n_bits) < n_bits // 2, 1.0, -1.0)
     random = np.random.default_rng(seed)
-    return torch.tensor(np.stack([random.permutation(signs) for _ in range(n_classes)]), dtype=torch.float32)
+    if n_classes > 2**n_bits:
+        every = np.arange(2**n_bits)[:, None] >> np.arange(n_bits) & 1
+        drawn = np.concatenate([random.permutation(every) for _ in range(-(-n_classes // len(every)))])
+        return torch.tensor(2 * drawn[:n_classes] - 1, dtype=torch.float32)
+    for distance in range(n_bits // 2, 0, -1):
+        centers = np.empty((0, n_bits))
+        for signs in random.choice((-1.0, 1.0), (20_000, n_bits)):
+            if (centers @ signs <= n_bits - 2 * distance).all():  # the product of two is K less twice their distance
+                centers = np.vstack([centers, signs])
+                if len(centers) == n_classes:
+                    return torch.tensor(centers, dtype=torch.float32)
+    raise AssertionError("Twenty thousand draws hold every code that is asked for, unless almost all codes are.")
 
 
 class HashNet(Objective):
@@ -68,9 +82,9 @@ class CSQ(Objective):
     Yuan, Wang, Zhang, Tay, Jie, Liu, Feng: Central Similarity Quantization, CVPR 2020, equations 4 to 7.
     """
 
-    def __init__(self, model: ConceptHash) -> None:
+    def __init__(self, model: ConceptHash, seed: int = 0) -> None:
         super().__init__(model, NO_MAPS)
-        self.register_buffer("centers", fixed_centers(model.config.n_classes, model.config.n_bits))
+        self.register_buffer("centers", fixed_centers(model.config.n_classes, model.config.n_bits, seed))
 
     def terms(self, output: ConceptHashOutput, labels: Tensor) -> dict[str, Tensor]:
         """See `Objective.terms`."""
@@ -87,16 +101,17 @@ class OrthoHash(Objective):
     Hoe, Ng, Zhang, Chan, Song, Xiang: One Loss for All, NeurIPS 2021, equation 8; scale and margin as for ConceptHash.
     """
 
-    def __init__(self, model: ConceptHash, scale: float = 8.0, margin: float = 0.2) -> None:
+    SCALE, MARGIN = 8.0, 0.2
+
+    def __init__(self, model: ConceptHash, seed: int = 0) -> None:
         super().__init__(model, NO_MAPS)
-        self.scale, self.margin = scale, margin
-        self.register_buffer("centers", normalize(fixed_centers(model.config.n_classes, model.config.n_bits)))
+        self.register_buffer("centers", normalize(fixed_centers(model.config.n_classes, model.config.n_bits, seed)))
 
     def terms(self, output: ConceptHashOutput, labels: Tensor) -> dict[str, Tensor]:
         """See `Objective.terms`."""
         cosine = normalize(output.code_logits) @ self.centers.T  # (B, C)
-        cosine = cosine - self.margin * torch.nn.functional.one_hot(labels, cosine.shape[1])
-        return {"total": cross_entropy(self.scale * cosine, labels)}
+        cosine = cosine - self.MARGIN * torch.nn.functional.one_hot(labels, cosine.shape[1])
+        return {"total": cross_entropy(self.SCALE * cosine, labels)}
 
 
 class Softmax(Objective):

@@ -13,7 +13,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
@@ -162,13 +162,14 @@ class Data:
             dataclasses.replace(self.classes, text_features=()) if "centers" in change else self.classes,
             seed=run.seed,
         )
-        made = {"OrthoHash": OrthoHash, "CSQ": CSQ, TRAINED: Softmax}
-        if run.method.startswith(OURS):
-            objective = Objective(model, dataclasses.replace(LOSS_PRESETS["grounded"], **losses))
-        elif run.method == "HashNet":
-            objective = HashNet(model, len(self.training))
-        else:
-            objective = made[run.method](model)
+        made: dict[str, Callable[[], Objective]] = {
+            "OrthoHash": lambda: OrthoHash(model, run.seed),
+            "CSQ": lambda: CSQ(model, run.seed),
+            "HashNet": lambda: HashNet(model, len(self.training)),
+            TRAINED: lambda: Softmax(model),
+        }
+        ours = dataclasses.replace(LOSS_PRESETS["grounded"], **losses)
+        objective = Objective(model, ours) if run.method.startswith(OURS) else made[run.method]()
         precision = self.options.mixed_precision
         config = TrainConfig(epochs=run.epochs, n_views=self.n_views, mixed_precision=precision, seed=run.seed)
         trainer = Trainer(objective, self.train_features, self.training.labels, config, make_accelerator("cpu", config))

@@ -68,15 +68,23 @@ def test_a_baseline_learns_what_its_network_can_tell(kind: type[Objective]) -> N
     assert losses[-1] < 0.8 * losses[0]
 
 
-@pytest.mark.parametrize(("n_classes", "n_bits"), [(50, 64), (50, 32), (50, 16), (196, 6)])
-def test_fixed_centers_are_signs_and_as_far_apart_as_there_is_room_for(n_classes: int, n_bits: int) -> None:
-    centers = fixed_centers(n_classes, n_bits)
+@pytest.mark.parametrize(
+    ("n_classes", "n_bits", "least"), [(50, 64, 32), (50, 32, 16), (50, 16, 5), (196, 64, 23), (196, 32, 9), (50, 6, 1)]
+)
+def test_fixed_centers_are_signs_as_far_apart_as_there_is_room_for(n_classes: int, n_bits: int, least: int) -> None:
+    centers = fixed_centers(n_classes, n_bits, seed=1)
     assert centers.shape == (n_classes, n_bits)
     assert centers.abs().eq(1).all()
-    if n_bits >= 32:
-        products = centers @ centers.T
-        assert set(products.unique().tolist()) <= {-float(n_bits), 0.0, float(n_bits)}
-        assert products.eq(n_bits).sum() == n_classes
+    distances = (n_bits - centers @ centers.T) / 2
+    assert distances[~torch.eye(n_classes, dtype=torch.bool)].min() >= least
+    is_hadamard = n_classes <= 2 * n_bits
+    assert torch.equal(fixed_centers(n_classes, n_bits, seed=2), centers) is is_hadamard
+
+
+def test_more_classes_than_codes_share_every_code_alike() -> None:
+    _, counts = fixed_centers(196, 6).unique(dim=0, return_counts=True)
+    assert len(counts) == 64
+    assert set(counts.tolist()) == {3, 4}
 
 
 def test_without_batch_norm_specificity_matters_and_behind_it_it_cannot() -> None:
