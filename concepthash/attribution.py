@@ -154,7 +154,9 @@ def concept_maps(output: ConceptHashOutput, model: ConceptHash, settings: MapSet
     return rollout_maps(output.attention, *sizes, settings)
 
 
-def gradient_maps(model: ConceptHash, images: Tensor, settings: MapSettings = MapSettings("gradient")) -> Tensor:
+def gradient_maps(
+    model: ConceptHash, images: Tensor, settings: MapSettings = MapSettings("gradient")
+) -> tuple[Tensor, Tensor]:
     """Gradient-weighted attention of every concept: which patches hold its sub-code away from 0.
 
     Only tokens that read others speak: one that reads itself alone adds nothing to what it is given.
@@ -170,6 +172,8 @@ def gradient_maps(model: ConceptHash, images: Tensor, settings: MapSettings = Ma
     -------
     Tensor of shape (B, M, h, w)
         Each map sums to 1; uniform where no attention speaks for the sub-code.
+    Tensor of shape (B, K)
+        Code logits of the same pass.
 
     References
     ----------
@@ -179,7 +183,7 @@ def gradient_maps(model: ConceptHash, images: Tensor, settings: MapSettings = Ma
     m = model.config.n_concepts
     margins = output.code_logits.abs().unflatten(1, (m, -1)).sum(dim=2)  # (B, M)
     rows = [_gradient_row(output, margins[:, j].sum(), j - m, settings) for j in range(m)]
-    return _to_maps(torch.stack(rows, dim=1), m, model.grid_size)
+    return _to_maps(torch.stack(rows, dim=1), m, model.grid_size), output.code_logits.detach()
 
 
 def bit_map(model: ConceptHash, images: Tensor, bit: int, settings: MapSettings = MapSettings("gradient")) -> Tensor:

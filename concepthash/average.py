@@ -70,7 +70,7 @@ def _make(options: argparse.Namespace) -> Checkpoint:
     out = Path(options.out)
     if out.exists():
         raise CheckpointError(f"{out.name!r} is there already; choose another --out.")
-    table = read_dataset(options.data, options.families)
+    table = read_dataset(options.data)
     checkpoints = [read_checkpoint(path) for path in options.checkpoints]
     settings = {name: value for name, value in checkpoints[0].metrics.items() if name != "figures"}
     if "train" not in settings:
@@ -92,7 +92,6 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("checkpoints", nargs="+", metavar="CHECKPOINT", help="checkpoint folder; settings are kept from the first")
     add("--data", required=True, help="data set with a train and a test split, to measure the mean on")
-    add("--families", default="", help="what makes a family: make or body of cars")
     add("--out", required=True, help="checkpoint folder to make")
     add("--share-stem", action="store_true", help="keep the frozen stem in the folder 'stems' beside --out")
     add("--device", default="auto", help="auto, cpu, cuda or mps")

@@ -102,6 +102,8 @@ class BackboneConfig:
             raise ConfigError("dropout and drop_path must be at least 0 and less than 1.")
         if self.stem_stage is not None and not 0 <= self.stem_stage <= 4:
             raise ConfigError(f"stem_stage is {self.stem_stage}; use 0 to 4, or None for the whole stem.")
+        if min(self.std) <= 0:
+            raise ConfigError(f"std is {self.std!r}; give three numbers greater than 0.")
         for name in ("adapter_dim", "mlp_dim", "trained_stages"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be 0 or more.")

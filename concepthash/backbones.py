@@ -84,8 +84,8 @@ class Backbone(nn.Module):
     def tokens(self, features: Tensor) -> Tensor:
         """Tokens that enter the first block, position embedding added: (B, F, h, w) → (B, n_prefix + N, D)."""
         embed = self.vit.patch_embed
-        features = self.feature_dropout(self.tail(features))
         if isinstance(embed, HybridEmbed):
+            features = self.feature_dropout(self.tail(features))
             patches = embed.proj(features).flatten(2).transpose(1, 2)  # (B, N, D)
         else:
             patches = embed(features)  # (B, N, D), or (B, h, w, D) with dynamic sizes
@@ -132,7 +132,10 @@ def pretrained_input(name: str) -> dict[str, Any]:
     ConfigError
         If timm knows no such model, or not what its weights expect.
     """
-    expected = timm.get_pretrained_cfg(name)
+    try:
+        expected = timm.get_pretrained_cfg(name)
+    except RuntimeError as error:  # what stands behind the dot is none of its weights
+        raise ConfigError(f"timm does not know {name!r}: {error}.") from error
     if expected is None:
         raise ConfigError(f"timm does not know {name!r}; choose a name that timm.list_models() gives.")
     return {"image_size": expected.input_size[1:], "mean": expected.mean, "std": expected.std}

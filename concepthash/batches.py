@@ -80,8 +80,9 @@ class BatchOrder:
                      _boxes(len(rows), config.cutmix_share, random))  # fmt: skip
 
     def _views(self, n: int, random: np.random.Generator) -> np.ndarray:
-        views = random.integers(self.n_views, size=n)
-        return np.where(random.random(n) < self.config.plain_share, 0, views)
+        share = self.config.plain_share
+        views = random.integers(0 if share or self.n_views == 1 else 1, self.n_views, size=n)
+        return np.where(random.random(n) < share, 0, views)
 
 
 def _boxes(n: int, share: float, random: np.random.Generator) -> np.ndarray:

@@ -308,6 +308,8 @@ def rename_concepts(path: str | Path, names: Sequence[str]) -> None:
 def _read_classes(content: dict[str, Any]) -> ClassTable:
     rows = content["classes"]
     features = tuple(tuple(map(float, row["text_feature"])) for row in rows if "text_feature" in row)
+    if len(set(map(len, features))) > 1:
+        raise ValueError("text features of classes differ in length.")
     return ClassTable(
         tuple(str(row["name"]) for row in rows),
         tuple(str(row["family"]) for row in rows),

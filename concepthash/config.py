@@ -3,7 +3,8 @@
 import dataclasses
 import math
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin
 
 from .backbone_config import CLIP_MEAN, CLIP_STD, BackboneConfig, check_choice, check_positive
 from .errors import ConfigError
@@ -197,6 +198,8 @@ class LossConfig:
         for name, value in vars(self).items():
             if (name.endswith("_weight") or name == "margin") and not 0 <= value < math.inf:
                 raise ConfigError(f"{name} is {value}; it must be 0 or more, and finite.")
+        if not any(value for name, value in vars(self).items() if name.endswith("_weight")):
+            raise ConfigError("All weights of the loss are 0, so nothing would be learned; set one of them at least.")
 
 
 LOSS_PRESETS: dict[str, LossConfig] = {
@@ -229,10 +232,11 @@ class TrainConfig:
         Largest norm of the gradient; 0 for no limit.
     n_views, augmentation
         Views of each image whose stem features are read, the first as the model will see it when used, the others
-        augmented; every epoch takes one of them at random. ``"crop"`` cuts, flips and tints; ``"trivial"`` flips and
-        takes one step of TrivialAugment, as released.
+        augmented; every epoch takes one of them at random (the released code makes a new one, which would take a pass
+        of the stem each time). ``"crop"`` cuts, flips and tints; ``"trivial"`` flips and takes one step of
+        TrivialAugment, as released.
     plain_share
-        Share of images that take the first view instead, in [0, 1].
+        Share of images that take the first view instead, in [0, 1]; with 0 none does, unless it is the only one.
     cutmix_share
         Share of images in which a rectangle of features comes from another image of the same class, in [0, 1]: parts
         have to be told by what they are, not by what stands beside them.
@@ -321,10 +325,27 @@ def from_dict(kind: type, values: dict[str, Any]) -> Any:
         inner = fields[name].type
         if isinstance(inner, type) and dataclasses.is_dataclass(inner):
             value = from_dict(inner, value)
-        elif inner is int and type(value) is not int:
-            raise ConfigError(f"{name} is {value!r:.40}; it must be a whole number.")
-        made[name] = tuple(value) if isinstance(value, list) else value
+        value = tuple(value) if isinstance(value, list) else value
+        if not _fits(value, inner):
+            raise ConfigError(f"{name} is {value!r:.40}; it must be {_KINDS.get(inner, 'of another kind')}.")
+        made[name] = value
     try:
         return kind(**made)
     except TypeError as error:
         raise ConfigError(f"{kind.__name__} cannot be read: {error}.") from error
+
+
+_KINDS: dict[Any, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether what JSON gave is of the kind that a setting is declared with."""
+    origin, kinds = get_origin(kind), get_args(kind)
+    if origin is tuple:
+        kinds = kinds[:1] * len(value) if isinstance(value, tuple) and kinds[-1] is Ellipsis else kinds
+        return isinstance(value, tuple) and len(value) == len(kinds) and all(map(_fits, value, kinds))
+    if origin is UnionType:
+        return any(_fits(value, one) for one in kinds)
+    if origin is Literal or dataclasses.is_dataclass(kind):
+        return True  # whose own checks say more
+    return type(value) in ((int, float) if kind is float else (kind,))

@@ -47,8 +47,8 @@ class Encoder:
         ``"auto"`` (CUDA, then Apple's MPS, then the CPU), ``"cpu"``, ``"cuda"`` or ``"mps"``; see `join`.
     half
         Whether `code_logits` and `encode` may run in float16 on CUDA; elsewhere it changes nothing. Every image with
-        a bit nearer to its threshold than `HALF_TOLERANCE` is encoded again in float32, so codes stay equal;
-        attention centers are those of float16.
+        a bit nearer to its threshold than `HALF_TOLERANCE`, or beyond what float16 holds, is encoded again in float32,
+        so codes stay equal; attention centers of the others are those of float16.
     copies
         How many calls may run at a time on the CPU; they share the weights. Elsewhere one runs after the other.
 
@@ -132,9 +132,7 @@ class Encoder:
         batch = self._batch(images)
         with self._turn() as model:
             if settings.method == "gradient":
-                maps = gradient_maps(model, batch, settings)
-                with torch.inference_mode():
-                    logits = model(batch).code_logits
+                maps, logits = gradient_maps(model, batch, settings)
             else:
                 with torch.inference_mode():
                     output = model(batch, n_attention=settings.n_attention(self.n_blocks))
@@ -167,17 +165,21 @@ class Encoder:
             self._free.put(model)
 
     def _forward(self, model: ConceptHash, batch: Tensor, n_attention: int = 0) -> ConceptHashOutput:
-        """One pass, in float16 where that is allowed; the code logits are float32, with signs as in float32."""
+        """One pass, in float16 where that is allowed, with signs as in float32; what it gives is float32."""
         if not self.half:
             output = model(batch, n_attention=n_attention)
             return output._replace(code_logits=output.code_logits.float())
         with torch.autocast(self.device.type, dtype=torch.float16):
             output = model(batch, n_attention=n_attention)
-        logits = output.code_logits.float()
-        unsure = (logits.abs() < self.HALF_TOLERANCE).any(dim=1)
+        size = output.code_logits.float().abs()
+        unsure = ~((size >= self.HALF_TOLERANCE) & (size < torch.inf)).all(dim=1)  # NaN is not sure either
+        logits, embeddings, patches = map(Tensor.float, output[:3])
+        output = ConceptHashOutput(logits, embeddings, patches, tuple(map(Tensor.float, output.attention)))
         if unsure.any():
-            logits[unsure] = model(batch[unsure]).code_logits
-        return output._replace(code_logits=logits, attention=tuple(weights.float() for weights in output.attention))
+            again = model(batch[unsure], n_attention=n_attention)
+            for found, full in zip((*output[:3], *output.attention), (*again[:3], *again.attention), strict=True):
+                found[unsure] = full
+        return output
 
     def _batch(self, images: Sequence[np.ndarray]) -> Tensor:
         config = self.checkpoint.config.backbone

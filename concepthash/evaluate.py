@@ -16,7 +16,7 @@ from .data import ImageTable, read_dataset, read_image, read_part_mask
 from .devices import gather, is_main, share
 from .encoder import Encoder
 from .errors import ConceptHashError, DataError
-from .keypoints import KEYPOINT_PARTS, RADIUS, keypoint_figures, part_columns, score_parts
+from .keypoints import RADIUS, keypoint_figures, part_columns, score_parts
 from .localization import concept_overlap, peaks_in_boxes
 from .metrics import (
     bit_balance,
@@ -52,9 +52,10 @@ def evaluate(
     -------
     dict
         ``map`` (tie-averaged), ``map_topk``, ``precision_at_10``, ``map_per_concept``, ``accuracy`` (nearest class
-        center by cosine; left out where the model knows none of the classes), ``bit_balance``, with several concepts
-        ``subcode_redundancy``, ``concept_overlap`` and ``repeated_centers`` (share of classes whose center is M times
-        the same sub-code), and, where the data set has boxes, ``concept_on_object`` and its minimum; all in [0, 1].
+        center by cosine, of the queries whose class the model knows; left out where there are none), ``bit_balance``,
+        with several concepts ``subcode_redundancy``, ``concept_overlap`` and ``repeated_centers`` (share of classes
+        whose center is M times the same sub-code), and, where the data set has boxes, ``concept_on_object`` and its
+        minimum; all in [0, 1].
         Where it has boxes and key-points of birds also `keypoint_figures`. Where it has masks of parts also
         `part_figures` and ``match_attribute_agreement``, see `attribute_agreement`.
 
@@ -78,8 +79,9 @@ def evaluate(
     query_logits, maps, sizes = (np.concatenate(arrays) for arrays in zip(*everything, strict=True))
     n_concepts, centers = encoder.checkpoint.config.n_concepts, encoder.class_centers
     figures = retrieval_figures(gallery_logits, labels[gallery], query_logits, labels[queries], n_concepts)
-    if (labels < len(centers)).any():
-        figures["accuracy"] = nearest_center_accuracy(query_logits, centers, labels[queries])
+    is_known = labels[queries] < len(centers)
+    if is_known.any():
+        figures["accuracy"] = nearest_center_accuracy(query_logits[is_known], centers, labels[queries][is_known])
     if n_concepts > 1:
         figures["repeated_centers"] = repeated_subcodes(binarize(centers), n_concepts)
     figures |= map_figures(maps, sizes, table, queries)
@@ -161,7 +163,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m concepthash.evaluate", description=f"{__doc__} {_KEYPOINTS_ARE}")
     parser.add_argument("--checkpoint", required=True, help="checkpoint folder")
     parser.add_argument("--data", required=True, help="data set with a train and a test split")
-    parser.add_argument("--families", default="", help="what makes a family: make or body of cars")
     parser.add_argument(
         "--device", default="auto", help="auto, cpu, cuda or mps; several processes by accelerate launch"
     )
@@ -170,15 +171,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         encoder = Encoder(read_checkpoint(options.checkpoint), options.device)
-        figures = evaluate(encoder, read_dataset(options.data, options.families), MapSettings(options.maps))
+        figures = evaluate(encoder, read_dataset(options.data), MapSettings(options.maps))
     except ConceptHashError as error:
         print(error, file=sys.stderr)
         return 2
     if not is_main():
         return 0
     figures = {"checkpoint": encoder.checkpoint.name, "maps": options.maps} | figures
-    if "keypoint_table" in figures:
-        figures["keypoint_parts"] = list(KEYPOINT_PARTS)
     if options.json:
         print(json.dumps(figures))
     else:

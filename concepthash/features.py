@@ -1,7 +1,6 @@
 """What training reads: stem features of views of images, from a file or computed as they are needed."""
 
-from collections.abc import Callable
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from multiprocessing import get_context
 from typing import Protocol
@@ -75,22 +74,18 @@ class LiveFeatures:
     Parameters
     ----------
     n_workers
-        Processes that read and augment; 0 for threads of this one.
+        Processes that read and augment, one at least: views draw from a random state that training draws from, too.
     """
 
     def __init__(self, stem: StemFeatures, views: Views, n_workers: int = 0) -> None:
-        self.stem, self.views, self.n_views = stem, views, views.n_views
-        self._read, self._pool = self._readers(n_workers)
-
-    def _readers(self, n_workers: int) -> tuple[Callable[[int, int], np.ndarray], Executor]:
-        if not n_workers:
-            return self.views.read, ThreadPoolExecutor(2)
-        workers = ProcessPoolExecutor(n_workers, get_context("spawn"), initializer=_hold, initargs=(self.views,))
-        return _read_held, workers  # each is sent the table once, and not for every image
+        self.stem, self.n_views = stem, views.n_views
+        self._workers = ProcessPoolExecutor(  # each is sent the table once, and not for every image
+            max(1, n_workers), get_context("spawn"), initializer=_hold, initargs=(views,)
+        )
 
     def read(self, rows: np.ndarray, views: np.ndarray) -> Tensor:
         """See `Features.read`."""
-        return self.stem(np.stack(list(self._pool.map(self._read, rows.tolist(), views.tolist()))))
+        return self.stem(np.stack(list(self._workers.map(_read_held, rows.tolist(), views.tolist()))))
 
 
 _held: list[Views] = []

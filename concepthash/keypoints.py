@@ -14,7 +14,7 @@ import numpy as np
 
 from .errors import DataError
 from .localization import peak_xy
-from .metrics import resample_counts
+from .metrics import listed, resample_counts
 
 __all__ = [
     "KEYPOINT_PARTS",
@@ -174,26 +174,19 @@ def keypoint_figures(scores: PartScores) -> dict[str, Any]:
         ``keypoint_table`` (M, P): mean mass near the part; ``keypoint_pointing`` (M, P): share of images in which the
         map peaks near it; both with an ``_interval`` (M, P, 2), see `bootstrap_interval`. ``keypoint_chance`` (P,):
         what a random point inside the box scores; ``keypoint_middle`` (P,): how often the middle of the box is near
-        it; ``keypoint_images`` (P,): how many images show the part. Parts in the order of `KEYPOINT_PARTS`.
+        it; ``keypoint_images`` (P,): how many images show the part; ``keypoint_parts`` (P,): their names.
     """
     figures: dict[str, Any] = {}
     shown = scores.visible.sum(axis=0)  # (P,)
     for name, values in (("keypoint_table", scores.mass), ("keypoint_pointing", scores.hits)):
-        figures[name] = _listed(_mean(values.sum(axis=0), shown))
+        figures[name] = listed(_mean(values.sum(axis=0), shown))
         bounds = bootstrap_interval(values, scores.visible)
-        figures[f"{name}_interval"] = _listed(np.moveaxis(bounds, 0, 2))  # (M, P, 2)
+        figures[f"{name}_interval"] = listed(np.moveaxis(bounds, 0, 2))  # (M, P, 2)
     for name, values in (("keypoint_chance", scores.chance), ("keypoint_middle", scores.middle)):
-        figures[name] = _listed(_mean(values.sum(axis=0), shown))
-    return figures | {"keypoint_images": shown.tolist()}
+        figures[name] = listed(_mean(values.sum(axis=0), shown))
+    return figures | {"keypoint_images": shown.tolist(), "keypoint_parts": list(KEYPOINT_PARTS)}
 
 
 def _mean(sums: np.ndarray, shown: np.ndarray) -> np.ndarray:
     """Sums (..., P) over counts that broadcast to them, nan where the count is 0."""
     return np.divide(sums, shown, out=np.full(sums.shape, np.nan), where=shown > 0)
-
-
-def _listed(values: np.ndarray) -> Any:
-    """Nested lists, None for nan."""
-    rounded = values.round(4).astype(object)
-    rounded[np.isnan(values)] = None
-    return rounded.tolist()

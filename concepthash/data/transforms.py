@@ -10,11 +10,12 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image
 
 from ..errors import ImageError
 
-__all__ = ["resize_for_model", "to_model_coordinates", "to_original_coordinates", "training_view"]
+__all__ = ["resize_for_model", "to_original_coordinates", "training_view"]
 
 _torch_random = threading.Lock()  # torchvision draws from the random state of the whole process
 
@@ -48,51 +49,28 @@ def resize_for_model(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.array(_as_picture(image).resize((width, height), Image.Resampling.BICUBIC))
 
 
-def to_model_coordinates(xy: np.ndarray, original_size: tuple[int, int], model_size: tuple[int, int]) -> np.ndarray:
-    """Move points from the original image to the squashed one.
+def to_original_coordinates(xy: np.ndarray, original_size: ArrayLike, model_size: ArrayLike) -> np.ndarray:
+    """Move points from the squashed image, or from a grid over it, back to the original one.
 
     Parameters
     ----------
     xy
-        (n, 2) points (x, y) from the top left edge, in pixels of the original image.
+        (..., 2) points (x, y) from the top left edge, in pixels of the squashed image or in cells of the grid.
     original_size, model_size
-        (height, width) of the two images in pixels.
+        Height and width of the original in pixels, and of the other in its own unit; (2,), or as many as points.
 
     Returns
     -------
     np.ndarray
-        (n, 2) float64, in pixels of the squashed image.
-
-    Examples
-    --------
-    >>> to_model_coordinates(np.array([[200, 50]]), (100, 400), (320, 320))
-    array([[160., 160.]])
-    """
-    factors = np.array(model_size[::-1]) / np.array(original_size[::-1])  # (2,): x, y
-    return np.asarray(xy, dtype=np.float64) * factors
-
-
-def to_original_coordinates(xy: np.ndarray, original_size: tuple[int, int], model_size: tuple[int, int]) -> np.ndarray:
-    """Move points from the squashed image back to the original one, undoing `to_model_coordinates`.
-
-    Parameters
-    ----------
-    xy
-        (n, 2) points (x, y) from the top left edge, in pixels of the squashed image.
-    original_size, model_size
-        (height, width) of the two images in pixels, in the same order as for `to_model_coordinates`.
-
-    Returns
-    -------
-    np.ndarray
-        (n, 2) float64, in pixels of the original image.
+        (..., 2) float64, in pixels of the original image.
 
     Examples
     --------
     >>> to_original_coordinates(np.array([[160, 160]]), (100, 400), (320, 320))
     array([[200.,  50.]])
     """
-    return to_model_coordinates(xy, model_size, original_size)
+    factors = np.asarray(original_size)[..., ::-1] / np.asarray(model_size)[..., ::-1]  # (..., 2): x, y
+    return np.asarray(xy, dtype=np.float64) * factors
 
 
 def training_view(image: np.ndarray, size: tuple[int, int], *, seed: int, augmentation: str = "crop") -> np.ndarray:

@@ -80,7 +80,7 @@ def _cells(runs: Sequence[dict[str, Any]]) -> list[str]:
 def _pointing(run: dict[str, Any]) -> float:
     """Mean over concepts of how often the map peaks near the concept's best part."""
     table = np.array(run["keypoint_pointing"], dtype=float)  # (M, P)
-    return float(table.max(axis=1).mean())
+    return float(np.nanmax(table, axis=1).mean())  # nan: no image shows the part
 
 
 def _spread(values: Sequence[float]) -> str:

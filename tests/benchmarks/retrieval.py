@@ -22,14 +22,13 @@ from typing import Any
 import faiss
 import numpy as np
 import torch
-from PIL import Image
 from sklearn.preprocessing import normalize
 from tqdm import tqdm
 
 from concepthash.attribution import MapSettings, concept_maps
 from concepthash.checkpoint import save_checkpoint
 from concepthash.config import LOSS_PRESETS, HeadConfig, ModelConfig, TrainConfig
-from concepthash.data import ImageTable, read_dataset
+from concepthash.data import ImageTable, read_dataset, read_image
 from concepthash.evaluate import map_figures, nearest_center_accuracy, retrieval_figures
 from concepthash.feature_cache import training_features
 from concepthash.image_views import Views
@@ -184,7 +183,7 @@ class Data:
 
     def test_sizes(self) -> np.ndarray:
         """(n, 2) heights and widths of the test images."""
-        return np.array([Image.open(path).size[::-1] for path in self.testing.paths])
+        return np.array([read_image(path).shape[:2] for path in self.testing.paths])
 
 
 def batches(features: Any) -> Iterator[torch.Tensor]:
@@ -270,8 +269,11 @@ def main() -> int:
     missing = [run for run in runs if run.seed in options.seeds and options.only in str(run) and run not in known]
     os.environ |= {"OMP_NUM_THREADS": "1"}
     with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
-        futures = [pool.submit(rows_of, run, options) for run in missing]
+        futures = {pool.submit(rows_of, run, options): run for run in missing}
         for future in tqdm(as_completed(futures), total=len(futures), desc="runs"):
+            if error := future.exception():  # which costs no other run
+                print(f"{futures[future]} failed: {error!r}", file=sys.stderr)
+                continue
             with options.results.open("a") as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 file.writelines(json.dumps(made) + "\n" for made in future.result())
@@ -279,7 +281,7 @@ def main() -> int:
     if options.results.resolve() == RESULTS:
         write_table(table, ROOT / "checkpoints" / "README.md")
     print(table)
-    return 0
+    return int(any(future.exception() for future in futures))
 
 
 def _options() -> argparse.Namespace:

@@ -33,7 +33,6 @@ from concepthash.encoder import Encoder
 from concepthash.keypoints import KEYPOINT_PARTS, RADIUS, part_columns, score_parts
 from concepthash.localization import concept_overlap
 
-ROOT = Path(__file__).parents[2]
 N_RANDOM = 1000
 
 
@@ -127,7 +126,11 @@ def part_ratios(maps: np.ndarray, sizes: np.ndarray, table: ImageTable, radius: 
 def differences(one: Checkpoint, other: Checkpoint) -> dict[str, list[Any]]:
     """Settings in which the two runs differ, the seed among them: name → both values."""
     said = [
-        {f"{group}.{name}": value for group in ("model", "losses", "train") for name, value in metrics[group].items()}
+        {
+            f"{group}.{name}": value
+            for group in ("model", "losses", "train")
+            for name, value in metrics.get(group, {}).items()
+        }
         for metrics in (one.metrics, other.metrics)
     ]
     names = sorted(set(said[0]) | set(said[1]))
@@ -148,7 +151,7 @@ def measure(paths: list[Path], data: Path, method: str, radius: float, limit: in
     figures: dict[str, Any] = {
         "checkpoints": [str(path) for path in paths],
         "n_images": len(table),
-        "seeds": [checkpoint.metrics["train"]["seed"] for checkpoint in checkpoints],
+        "seeds": [checkpoint.metrics.get("train", {}).get("seed") for checkpoint in checkpoints],
         "differences": differences(*checkpoints),
         "maps": by_maps(one, other, random),
     }

@@ -183,6 +183,15 @@ def test_layers_of_a_hash_map_may_go_without_biases(saved: Files, images: Tensor
     same(model_from_official(saved(state), dataclasses.replace(HEADS, hash_activation="gelu")), model, images)
 
 
+def test_a_hash_map_of_one_numbered_layer_is_that_of_one_without_a_number(saved: Files, images: Tensor) -> None:
+    model = official_like()
+    state = {name.replace("hash_fc.weight", "hash_fc.0.weight"): t for name, t in official_state(model).items()}
+    same(model_from_official(saved(state), HEADS), model, images)
+    state["hash_fc.0.bias"] = torch.zeros(len(state["hash_fc.0.weight"]))
+    with pytest.raises(CheckpointError, match=r"has a place for hash_fc\.0\.bias"):
+        model_from_official(saved(state), HEADS)
+
+
 @pytest.mark.parametrize("number", [1, 2])
 def test_one_of_the_two_adapters_of_a_block_may_be_absent(number: int, saved: Files, images: Tensor) -> None:
     model = official_like()

@@ -2,13 +2,16 @@
 
 import dataclasses
 import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from benchmarks import retrieval
 from benchmarks.baselines import CSQ, HashNet, OrthoHash, Softmax, fixed_centers
-from benchmarks.results_table import BEGIN, END, table_of, write_table
+from benchmarks.results_table import BEGIN, END, _pointing, table_of, write_table
 from benchmarks.retrieval import HASHERS, all_runs, hashed, known_runs, row
 from builders import tiny_config, tiny_model
 
@@ -139,3 +142,27 @@ def test_a_run_of_the_table_with_its_row_is_not_made_again(tmp_path: Path) -> No
     (tmp_path / "results.jsonl").write_text("\n".join(lines))
     assert known_runs(tmp_path / "results.jsonl") == set(runs)
     assert known_runs(tmp_path / "none.jsonl") == set()
+
+
+def test_a_run_that_fails_costs_no_other_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def rows_of(run: retrieval.Run, _: object) -> list[dict[str, object]]:
+        if run.bits == 16:
+            raise ValueError("no such thing")
+        return [row(run, run.bits, 1.0, {"map": 0.5, "map_topk": 0.5, "precision_at_10": 0.5, "map_per_concept": [1]})]
+
+    monkeypatch.setattr(retrieval, "ProcessPoolExecutor", lambda n, _: ThreadPoolExecutor(n))
+    monkeypatch.setattr(retrieval, "rows_of", rows_of)
+    arguments = f"--birds B --cars C --cache C --seeds 0 --only HashNet --results {tmp_path / 'results.jsonl'}"
+    monkeypatch.setattr(sys, "argv", ["retrieval", *arguments.split()])
+    assert retrieval.main() == 1
+    made = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
+    assert sorted({(r["data"], r["bits"]) for r in made}) == [
+        ("birds", 6), ("birds", 32), ("birds", 64), ("cars", 6), ("cars", 32), ("cars", 64),
+    ]  # fmt: skip
+    assert "failed: ValueError('no such thing')" in capsys.readouterr().err
+
+
+def test_a_part_that_no_image_shows_is_left_out_of_pointing() -> None:
+    assert _pointing({"keypoint_pointing": [[0.6, 0.2, None], [0.1, 0.3, None]]}) == pytest.approx(0.45)

@@ -48,6 +48,12 @@ def test_relatives_are_of_the_same_class_and_shares_hold() -> None:
     assert 0.59 < plain.mean() < 0.66  # one half, and a fourth of the rest
 
 
+def test_without_a_plain_share_no_image_is_seen_as_it_is_unless_it_has_no_other_view() -> None:
+    views = np.concatenate([new_order(plain_share=0.0).batch(step).views for step in range(60)])
+    assert set(views.tolist()) == {1, 2, 3}
+    assert not BatchOrder(LABELS, 1, TrainConfig(batch_size=8, plain_share=0.0)).batch(0).views.any()
+
+
 def test_a_rectangle_comes_from_the_relative_and_nothing_else() -> None:
     array = np.stack([np.full((1, 2, 6, 9), row, np.float16) for row in range(24)])
     order = BatchOrder(LABELS, 1, TrainConfig(batch_size=24, cutmix_share=1.0))

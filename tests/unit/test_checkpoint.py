@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +148,37 @@ def test_a_file_that_makes_no_sense_is_refused_in_one_sentence(checkpoint: Check
     with pytest.raises(CheckpointError) as caught:
         read_checkpoint(checkpoint.path)
     assert "Traceback" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value", "says"),
+    [
+        ("backbone", "name", 5, "name is 5; it must be text"),
+        ("backbone", "image_size", [320.5, 320], "image_size is (320.5, 320)"),
+        ("backbone", "mean", [0.5], "mean is (0.5,); it must be of another kind"),
+        ("backbone", "stem_stage", "last", "stem_stage is 'last'"),
+        ("backbone", "dropout", "much", "dropout is 'much'; it must be a number"),
+        ("head", "batch_norm", "no", "batch_norm is 'no'; it must be true or false"),
+    ],
+)
+def test_a_setting_of_another_kind_is_named(
+    checkpoint: Checkpoint, part: str, name: str, value: object, says: str
+) -> None:
+    file = checkpoint.path / "config.json"
+    config = json.loads(file.read_text())
+    config["model"][part][name] = value
+    file.write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match=re.escape(says)):
+        read_checkpoint(checkpoint.path)
+
+
+def test_text_features_of_different_lengths_are_refused(checkpoint: Checkpoint) -> None:
+    file = checkpoint.path / "classes.json"
+    content = json.loads(file.read_text())
+    content["classes"][1]["text_feature"].pop()
+    file.write_text(json.dumps(content))
+    with pytest.raises(CheckpointError, match="text features of classes differ in length"):
+        read_checkpoint(checkpoint.path)
 
 
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:

@@ -101,6 +101,19 @@ def test_classes_that_the_model_does_not_know_are_taken_for_none_of_its_own(tmp_
     assert "accuracy" in evaluate(encoder, table) and "accuracy" not in evaluate(encoder, strange)
 
 
+def test_accuracy_is_that_of_the_classes_that_the_model_knows(tmp_path: Path, cub_folder: Path) -> None:
+    classes = tiny_classes()
+    names = ("a class of its own", *classes.names[1:])
+    checkpoint = save_checkpoint(tmp_path / "c", tiny_model(), dataclasses.replace(classes, names=names))
+    encoder, table = Encoder(checkpoint, "cpu"), read_dataset(cub_folder)
+    strangers = _labels_of_model(encoder, table) >= len(names)
+    assert 0 < strangers.sum() < len(table)
+    known = table.subset(~strangers)
+    assert evaluate(encoder, table)["accuracy"] == evaluate(encoder, known)["accuracy"]
+    only_in_training = table.subset(table.is_train | strangers)
+    assert "accuracy" not in evaluate(encoder, only_in_training)
+
+
 def test_wrong_paths_give_one_sentence(checkpoint: Checkpoint, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--checkpoint", "nowhere", "--data", "nowhere"]) == 2
     assert main(["--checkpoint", str(checkpoint.path), "--data", "nowhere"]) == 2

@@ -28,6 +28,23 @@ def test_the_sentence_encoder_puts_relatives_nearer_than_strangers() -> None:
     assert features[0] @ features[1] > features[0] @ features[2]
 
 
-def test_an_unknown_encoder_is_refused() -> None:
-    with pytest.raises(ConfigError, match="no text encoder 'word2vec'"):
-        text_features(["tern"], "word2vec")
+@pytest.mark.parametrize("encoder", ["word2vec", "minilm:L12", ""])
+def test_an_unknown_encoder_is_refused(encoder: str) -> None:
+    with pytest.raises(ConfigError, match=f"no text encoder '{encoder}'"):
+        text_features(["tern"], encoder)
+
+
+def test_the_clip_whose_text_tower_is_used_may_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = open_clip.create_model("ViT-B-32-quickgelu", pretrained=None)
+    made: list[str] = []
+
+    def create(name: str, **_: object) -> torch.nn.Module:
+        made.append(name)
+        return small
+
+    monkeypatch.setattr(open_clip, "create_model", create)
+    for encoder in ("open_clip", "open_clip_projected:ViT-L-14-quickgelu"):
+        assert text_features(["tern"], encoder).shape == (1, 512)
+    assert made == ["ViT-B-32-quickgelu", "ViT-L-14-quickgelu"]
+    with pytest.raises(ConfigError, match="has no weights of OpenAI for 'ViT-H-14'"):
+        text_features(["tern"], "open_clip:ViT-H-14")

@@ -214,8 +214,6 @@ def test_one_concept_trains_with_the_paper_preset(images: Tensor) -> None:
     assert math.isfinite(float(total_loss(terms, LOSS_PRESETS["paper"]).detach()))
 
 
-def test_a_loss_without_terms_is_refused(images: Tensor) -> None:
-    model, config = tiny_model(), LossConfig(clf_weight=0, quan_weight=0, cd_weight=0, csd_weight=0)
-    terms = loss_terms(model, model(images), torch.tensor([0, 1, 2]), config)
+def test_a_loss_without_terms_is_refused() -> None:
     with pytest.raises(ConfigError, match="All weights of the loss are 0"):
-        total_loss(terms, config)
+        LossConfig(clf_weight=0, quan_weight=0, cd_weight=0, csd_weight=0)

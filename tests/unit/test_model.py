@@ -133,6 +133,16 @@ def test_more_stages_than_a_stem_has_cannot_train(stem: str, n: int, most: int) 
         ConceptHash(tiny_config(backbone=BackboneConfig(stem=stem, trained_stages=n)))
 
 
+def test_channels_of_features_are_dropped_and_those_of_images_are_not(images: Tensor) -> None:
+    hybrid, pure = tiny_model(), ConceptHash(tiny_config(backbone=CLIP), torch.randn(5, 8))
+    for model, is_changed in ((hybrid, True), (pure, False)):
+        torch.manual_seed(0)
+        features = model.backbone.stem(torch.randn(3, 3, *model.config.backbone.image_size))
+        plain = model.backbone.tokens(features)
+        model.backbone.feature_dropout.train().p = 0.5
+        assert torch.equal(model.backbone.tokens(features), plain) is not is_changed
+
+
 def test_features_then_forward_equals_forward(model: ConceptHash, images: Tensor) -> None:
     features = model.backbone.stem(images)
     torch.testing.assert_close(model.forward_features(features).code_logits, model(images).code_logits)
@@ -296,6 +306,8 @@ def test_signed_text_features_are_signs() -> None:
             "'no_such_model' is not a VisionTransformer that timm can make",
         ),
         (lambda: build_backbone(BackboneConfig(name="resnet18")), "VisionTransformer"),
+        (lambda: pretrained_input("vit_base_patch32_clip_quickgelu_224.opnai"), "timm does not know .*opnai"),
+        (lambda: BackboneConfig(std=(0.5, 0.0, 0.5)), "give three numbers greater than 0"),
         (lambda: build_backbone(CLIP, pretrained=True), "'clip' has no weights of its own"),
         (lambda: dataclasses.replace(CLIP, n_heads=5), "width 48 does not split over 5 heads"),
         (lambda: dataclasses.replace(CLIP, activation="relu"), "activation is 'relu'"),

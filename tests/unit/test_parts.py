@@ -1,6 +1,7 @@
 """Concepts against part masks and attributes, on a world small enough to count by hand."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -52,9 +53,22 @@ def test_uniform_maps_are_at_chance_on_every_part() -> None:
     np.testing.assert_allclose(part_table(np.full((1, 2, 4, 4), 1 / 16), [MASK], 3), 1)
 
 
-def test_a_mask_that_does_not_split_into_cells_is_refused() -> None:
-    with pytest.raises(DataError, match="9x8 pixels does not split into 4x4 cells"):
-        part_table(maps_at((0, 0)), [np.zeros((8, 9), np.uint8)], 1)
+def test_a_mask_need_not_split_into_cells() -> None:
+    mask = np.zeros((6, 9), np.uint8)
+    mask[:3] = 1  # the upper half: one and a half of three rows of cells
+    table = part_table(np.array([[[[1.0], [0], [0]], [[0], [1], [0]], [[0], [0], [1]]]]), [mask], 1)
+    np.testing.assert_allclose(table, [[2], [1], [0]])
+    coarse = np.array([[[[1.0, 0, 0, 0], [0] * 4, [0] * 4, [0] * 4], [[0] * 4, [1.0, 0, 0, 0], [0] * 4, [0] * 4]]])
+    np.testing.assert_allclose(part_table(coarse, [mask], 1), [[2], [2]])
+    sevenths = np.zeros((1, 1, 7, 7))
+    sevenths[0, 0, 3] = 1 / 7  # the middle row, of which a half is in the part
+    np.testing.assert_allclose(part_table(sevenths, [mask], 1), [[1]])
+
+
+def test_a_part_that_is_in_no_image_is_none_in_json() -> None:
+    figures = part_figures(maps_at((1, 1)), [MASK], ("head", "tail", "leg", "horn"))
+    assert figures["part_table"][0]["horn"] is None
+    json.dumps(figures, allow_nan=False)
 
 
 def test_the_pointing_game_asks_for_the_cell_of_the_peak() -> None:

@@ -1,5 +1,6 @@
 """Training from a folder to a checkpoint, on pictures made here."""
 
+import argparse
 import dataclasses
 import errno
 import json
@@ -18,8 +19,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from concepthash import feature_cache, train, train_setup
 from concepthash.backbones import Backbone
-from concepthash.checkpoint import read_checkpoint
-from concepthash.config import LOSS_PRESETS, TRAIN_PRESETS, BackboneConfig, Precision, TrainConfig
+from concepthash.card import model_card
+from concepthash.checkpoint import Checkpoint, read_checkpoint
+from concepthash.config import LOSS_PRESETS, TRAIN_PRESETS, BackboneConfig, ModelConfig, Precision, TrainConfig
 from concepthash.data import read_dataset
 from concepthash.errors import CheckpointError, ConfigError, DataError, ImageError
 from concepthash.feature_cache import training_features
@@ -211,6 +213,36 @@ def test_one_image_is_not_enough_to_train_on() -> None:
         Trainer(*arguments, config, make_accelerator("cpu", config))
 
 
+@pytest.mark.parametrize("has_labels", [True, False])
+def test_what_cannot_be_measured_is_kept_all_the_same(
+    has_labels: bool, checkpoint: Checkpoint, cub_folder: Path, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    def refuse(*_: object) -> None:
+        raise DataError("No part is visible.")
+
+    table, options = read_dataset(cub_folder), argparse.Namespace(device="cpu")
+    labels = np.where(table.is_train | has_labels, table.labels, -1)  # test labels of the Hub are often -1
+    monkeypatch.setattr(train, "evaluate", refuse)
+    assert train._measure(checkpoint, dataclasses.replace(table, labels=labels), options) == {}
+    assert ("The model was not measured: No part is visible." in caplog.text) is has_labels
+
+
+def test_a_card_says_what_is_so_of_each_network(cub_folder: Path) -> None:
+    table, cards = read_dataset(cub_folder), []
+    for name, encoder in (("hybrid", "minilm"), ("vit_tiny_patch16_224", "open_clip")):
+        model = ModelConfig(text_dim=8, backbone=BackboneConfig(name=name))
+        parts = {"model": model, "losses": LOSS_PRESETS["paper"], "train": TrainConfig()}
+        settings = {name: dataclasses.asdict(part) for name, part in parts.items()}
+        settings |= {"n_train": 15, "minutes": 1, "device": "cpu"}
+        classes = dataclasses.replace(tiny_classes(), text_encoder=encoder)
+        figures = {"figures": {"n_gallery": 23929, "table": [[0.25, None], [0.5, 1.0]]}}
+        cards.append(model_card(table, classes, settings, figures))
+    own = ("2 blocks of width 256", "efficientnet-lite", "all-MiniLM")
+    assert [[words in card for words in own] for card in cards] == [[True] * 3, [False] * 3]
+    assert "| n_gallery | 23929 |" in cards[0] and "| table | 0.25, –; 0.5, 1 |" in cards[0]
+
+
 def test_images_of_no_known_class_are_not_trained_on(cub_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     table = read_dataset(cub_folder)
     labels = np.where(np.arange(30) % 6 == 0, -1, table.labels)
@@ -268,6 +300,19 @@ def test_features_too_large_for_the_limit_are_computed_as_they_are_needed(
     rows, seen = np.array([3, 29, 3]), np.array([0, 2, 1])
     expected = training_features(*arguments).read(rows, seen)
     torch.testing.assert_close(live.read(rows, seen), expected, atol=2e-3, rtol=2e-3)  # other batches, float16
+
+
+def test_a_run_whose_stem_runs_in_every_step_gives_the_same_weights_again(cub_folder: Path, tmp_path: Path) -> None:
+    config, weights = TrainConfig(epochs=2, batch_size=5, n_views=3, cutmix_share=1.0), []
+    for _ in range(2):
+        backbone, settings, views = to_cache(cub_folder, n_views=3)
+        live = training_features(backbone, settings, views, tmp_path, cache_gb=0.001)
+        objective = Objective(tiny_model(), LOSS_PRESETS["grounded"])
+        trainer = Trainer(objective, live, views.table.labels, config, make_accelerator("cpu", config))
+        for _ in range(2):
+            trainer.run_epoch()
+        weights.append(torch.cat([p.flatten() for p in objective.parameters() if p.requires_grad]).detach())
+    assert torch.equal(*weights)
 
 
 def test_images_that_were_replaced_have_new_features(cub_folder: Path, tmp_path: Path) -> None:
@@ -374,6 +419,7 @@ def test_the_command_makes_a_checkpoint_that_loads(
          ("all", "raw", False, 320, 2.0, "all")),
         ("--backbone vit_base_patch32_clip_quickgelu_224.openai --reading all", ("all", "raw", False, 224, 1.5, "all")),
         ("--image-size 96", ("patches", "raw", False, 96, 1.5, "all")),
+        ("--preset paper --ground-weight 1", ("all", "raw", False, 320, 1.0, "all")),
     ],
 )  # fmt: skip
 def test_a_preset_sets_network_and_losses_and_single_switches_go_over_it(
@@ -385,6 +431,7 @@ def test_a_preset_sets_network_and_losses_and_single_switches_go_over_it(
     assert (*got, losses.cd_margin) == expected
     if "clip" in arguments:
         assert model.backbone.mean != BackboneConfig().mean
+    assert model.patch_classifier == (losses.ground_weight > 0)
 
 
 @pytest.mark.parametrize(
@@ -396,6 +443,9 @@ def test_a_preset_sets_network_and_losses_and_single_switches_go_over_it(
         (["--device", "cpu:x"], "There is no device 'cpu:x'"),
         (["--bits", "0"], "n_bits"),
         (["--seed", "-1"], "seed is -1"),
+        (["--backbone", "vit_tiny_patch16_224", "--depth", "3"], "--depth is for hybrids only"),
+        (["--backbone", "vit_tiny_patch16_224.", "--preset", "paper"], "timm does not know 'vit_tiny_patch16_224.'"),
+        (["--adapter-dim", "8"], "name one with --backbone"),
         (["--seed", "20000000000000"], "seed is 20000000000000"),
         (["--workers", "-1"], "--workers is -1; give 0 or more."),
         (["--clf-weight", "nan"], "clf_weight is nan"),
