@@ -44,9 +44,9 @@ def serve(settings: Settings) -> None:
 
         services = load_services(settings)
         doorway.doing = "Building the page"
-        sweep(services)
         share_cores(settings)
         page, options = build(services)
+        sweep(services, page)
     page.launch(**options)
     wait_for_the_end()
     close_page(page)
@@ -61,7 +61,7 @@ def build(services: Any) -> tuple[Any, dict[str, Any]]:
     from explorer.ui import build_page, build_theme
 
     settings = services.settings
-    page = build_page(services).queue(max_size=settings.queue_size)
+    page = build_page(services).queue(max_size=settings.queue_size, api_open=False)
     page.space_id = None  # where a Space is opened directly, Gradio would fetch a bar for the top from other sites
     health = HealthRoute(services.health.look, page, services.gate)
     return page, {
@@ -93,13 +93,17 @@ def share_cores(settings: Settings) -> None:
     torch.set_num_threads(max(1, torch.get_num_threads() // settings.calls_at_once))
 
 
-def sweep(services: Any) -> None:
-    """Delete what visitors of an earlier server uploaded, and from now on what they sent an hour ago."""
+def sweep(services: Any, page: Any) -> None:
+    """Delete what visitors of an earlier server uploaded, and from now on what those of ``page`` sent an hour ago."""
     from explorer.services.sweeper import delete_older, start_sweeping
 
     uploads, seconds = services.settings.uploads, services.settings.upload_seconds
+
+    def sweep_uploads() -> None:
+        page.upload_file_set.difference_update(delete_older(uploads, seconds))
+
     delete_older(uploads, 0)
-    start_sweeping(services.photos.sweep, services.explain.sweep, lambda: delete_older(uploads, seconds))
+    start_sweeping(services.photos.sweep, services.explain.sweep, sweep_uploads)
 
 
 def check(settings: Settings) -> int:

@@ -176,7 +176,7 @@ def weights_of(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
         STEM: (_stem_file(folder, stem), stem),
         TAIL: (folder / "tail.safetensors", checkpoint.tail),
     }
-    state = {}
+    state: dict[str, torch.Tensor] = {}
     try:
         for prefix, (file, sha256) in files.items():
             if sha256:

@@ -1,6 +1,7 @@
 """``python -m concepthash.download cub200|cars196|nabirds|aircraft --out DIR``: fetch a data set from its authors."""
 
 import argparse
+import logging
 import os
 import shutil
 import sys
@@ -13,6 +14,8 @@ from .fetch import fetch
 from .unpack import unpack
 
 __all__ = ["download", "main", "notice"]
+
+_log = logging.getLogger(__name__)
 
 
 def notice(source: Source) -> str:
@@ -28,7 +31,8 @@ def notice(source: Source) -> str:
 def download(source: Source, out: Path, *, progress: bool = True, pause: float = 2.0) -> ImageTable:
     """Fetch a data set, check and unpack it, and make sure that it can be read; it appears whole or not at all.
 
-    Until then all lies in the folder ``out`` with ``.partial`` behind its name, from where a later call goes on.
+    Until then all lies in the folder ``out`` with ``.partial`` behind its name, from where a later call goes on. In the
+    end what this call fetched is removed from there; archives that were there before and wrong ones stay.
 
     Parameters
     ----------
@@ -65,12 +69,13 @@ def download(source: Source, out: Path, *, progress: bool = True, pause: float =
             raise DataError(f"A disk is mounted at {out.name!r}, which cannot be replaced; give a new folder in it.")
         partial = out.with_name(f"{out.name}.partial")
         partial.mkdir(parents=True, exist_ok=True)
+        own = _own_files(source, partial)
         staged = _staged(source, partial, progress, pause)
         read_dataset(staged)
         if out.exists():
             out.rmdir()
         staged.replace(out)
-        shutil.rmtree(partial)
+        _tidy(partial, own)
     except OSError as error:
         raise DataError(f"{out.name!r} cannot be written ({error.strerror or error}); give another folder.") from error
     return read_dataset(out)
@@ -91,6 +96,25 @@ def _staged(source: Source, partial: Path, progress: bool, pause: float) -> Path
         else:
             shutil.copyfile(file, folder / archive.name)
     return staged
+
+
+def _own_files(source: Source, partial: Path) -> list[Path]:
+    """Say what fetching leaves: no archive that is there already, since a person may have put it there."""
+    return [
+        partial / f"{archive.name}{end}"
+        for archive in source.archives
+        for end in ("", ".part", ".part.version")
+        if end or not (partial / archive.name).is_file()
+    ]
+
+
+def _tidy(partial: Path, own: list[Path]) -> None:
+    for file in own:
+        file.unlink(missing_ok=True)
+    if any(partial.iterdir()):
+        _log.warning("%s holds files that this run did not fetch; delete it unless you need them", partial.name)
+    else:
+        partial.rmdir()
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -177,7 +177,11 @@ def _parser() -> argparse.ArgumentParser:
         help="own: a small copy of every image (default); originals: the images themselves, where all are JPEG, PNG or "
         f"WebP files of at most {THUMBNAIL_SIDE} pixels a side, whose folders the app then serves",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace a gallery there, once the new is complete")
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace a gallery there, once the new is complete; restart an app that shows it",
+    )
     parser.add_argument("--quiet", action="store_true", help="show no progress bar")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the summary")
     return parser

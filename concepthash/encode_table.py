@@ -84,7 +84,8 @@ def encode_images(encoder: ImageEncoder, table: ImageTable, out: Path, options: 
     """Do what `encode_table` does; the number of images that this call encoded, by all processes together."""
     if not len(table):
         raise DataError(f"{table.name} has no images; choose a folder that has some.")
-    _check_outside(out, table.root)
+    if "://" not in options.pictures:
+        _check_outside(out, table.root)
     if options.thumbnails == "originals":
         check_originals(table.paths, table.root)
     from .devices import n_processes, wait  # torch takes seconds to import, and --help should not

@@ -1,7 +1,7 @@
 """Bringing a gallery in step with the folder it was made of: new, changed and vanished images, and what is known."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,18 @@ _COMPARED = ("image_id", "path", "class", "label", "family", "split", *_STATE)
 
 @dataclass(frozen=True)
 class Update:
-    """How many images were new, changed or gone, or are described otherwise now; all others were left alone."""
+    """How many images were new, changed or gone, or are described otherwise now; all others were left alone.
+
+    New and changed ones were encoded and stored; an image that cannot be read any more is gone, too.
+    """
 
     n_new: int = 0
     n_changed: int = 0
     n_gone: int = 0
     n_described: int = 0
+
+    def __add__(self, other: "Update") -> "Update":
+        return Update(*map(sum, zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,31 +99,33 @@ def update_gallery(
             check_originals([table.paths[row] for row in plan.rows], table.root)
         editor.delete(plan.gone, plan.forgotten)
         editor.describe(plan.described)
-        _encode(encoder, table, gather(plan)[0], editor, options)
+        stored = _encode(encoder, table, gather(plan)[0], editor, options)
         set_facts(editor.database, {"images": whole.images})
     wait()  # until the database is closed, which nobody else could open
-    n_changed = len(plan.stored)
-    return Update(len(plan.rows) - n_changed, n_changed, len(plan.gone), len(plan.described))
+    return stored + Update(n_gone=len(plan.gone), n_described=len(plan.described))
 
 
 def _encode(
     encoder: ImageEncoder, table: ImageTable, plan: _Plan, editor: GalleryEditor | None, options: EncodeOptions
-) -> None:
+) -> Update:
     """Encode in rounds of one batch a process, which the first one stores."""
     from .devices import gather, n_processes, process_index
 
     options = replace(options, metadata=plan.metadata, thumbnails=plan.thumbnails)
-    share = (process_index(), n_processes())
+    share, done = (process_index(), n_processes()), Update()
     for batch in encode_batches(encoder, table, plan.rows, options, share=share):
         for stored in gather(batch):
             if editor:
-                _store(editor, stored, plan)
+                done += _store(editor, stored, plan)
+    return done
 
 
-def _store(editor: GalleryEditor, batch: Encoded, plan: _Plan) -> None:
-    paths = [image.path for image in batch.images] + [entry.path for entry in batch.skipped]
-    if paths:
-        editor.replace([plan.stored[path] for path in paths if path in plan.stored], *batch)
+def _store(editor: GalleryEditor, batch: Encoded, plan: _Plan) -> Update:
+    changed = [plan.stored[image.path] for image in batch.images if image.path in plan.stored]
+    gone = [plan.stored[entry.path] for entry in batch.skipped if entry.path in plan.stored]
+    if batch.images or batch.skipped:
+        editor.replace(changed + gone, *batch)
+    return Update(len(batch.images) - len(changed), len(changed), len(gone))
 
 
 def _check_same(had: Provenance, now: Provenance, folder: Path) -> None:

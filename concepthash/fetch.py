@@ -7,6 +7,8 @@ import shutil
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tqdm import tqdm
@@ -90,7 +92,7 @@ def _fetch_rest(archive: Archive, part: Path, progress: bool) -> None:
         return
     request = urllib.request.Request(archive.url, headers=_headers(archive, part, done))  # noqa: S310
     try:
-        response = _opener().open(request, timeout=_TIMEOUT)
+        response = _opened(request)
     except urllib.error.HTTPError as error:
         error.close()
         if error.code != 416:
@@ -98,7 +100,7 @@ def _fetch_rest(archive: Archive, part: Path, progress: bool) -> None:
         if _total(error.headers.get("Content-Range")) == done:
             return  # all is there
         part.unlink()  # longer than the file is now
-        response = _opener().open(archive.url, timeout=_TIMEOUT)
+        response = _opened(archive.url)
     with response:
         first = _first(response)
         if first not in (0, done):
@@ -115,12 +117,33 @@ def _append(response: http.client.HTTPResponse, part: Path, first: int, total: i
     )
     with bar, part.open("r+b" if first else "wb") as stream:
         stream.seek(first)
-        while chunk := response.read(_CHUNK):
+        while chunk := _read(response):
             stream.write(chunk)
             bar.update(len(chunk))
         written = stream.tell()
     if written < total:
         raise ConnectionError(f"after {written} of {total} bytes")
+
+
+@contextmanager
+def _network() -> Iterator[None]:
+    """Tell faults of the network from those of the disk: many of both are a plain `OSError`."""
+    try:
+        yield
+    except _BROKEN:
+        raise
+    except OSError as error:
+        raise ConnectionError(*error.args) from error
+
+
+@_network()
+def _opened(request: urllib.request.Request | str) -> http.client.HTTPResponse:
+    return _opener().open(request, timeout=_TIMEOUT)
+
+
+@_network()
+def _read(response: http.client.HTTPResponse) -> bytes:
+    return response.read(_CHUNK)
 
 
 def _headers(archive: Archive, part: Path, done: int) -> dict[str, str]:

@@ -12,13 +12,13 @@ def address_of(scope: Scope, is_behind_proxy: bool) -> str:
     """Name a sender: an IPv4 address, or the /64 network of an IPv6 one, all of which one sender has.
 
     A proxy adds the address it was asked from at the end of ``X-Forwarded-For``; what stands before the last public
-    address there, anybody can have written.
+    address there, anybody can have written. The peer is then the proxy itself, and counts only if that says nothing.
     """
     peer = scope.get("client")
     hosts = [peer[0]] if peer else []
     if is_behind_proxy:
         forwarded = ",".join(Headers(scope=scope).getlist("x-forwarded-for"))
-        hosts = [*(host.strip() for host in forwarded.split(",") if host.strip()), *hosts]
+        hosts = [host.strip() for host in forwarded.split(",") if host.strip()] or hosts
     public = [host for host in hosts if _is_public(host)]
     return _network(public[-1] if public else hosts[0] if hosts else "")
 

@@ -78,7 +78,7 @@ def _add_limits(group: argparse._ArgumentGroup, env: Mapping[str, str], defaults
     )
     group.add_argument(
         "--calls-per-minute",
-        type=_not_negative,
+        type=_rate,
         default=env.get("CONCEPTHASH_CALLS_PER_MINUTE"),
         metavar="N",
         help="of one visitor, 0 for any number; eight of the page's own questions count as one "
@@ -141,8 +141,11 @@ def _positive(text: str) -> float:
     return value
 
 
-def _not_negative(text: str) -> float:
-    return 0.0 if float(text) == 0 else _positive(text)
+def _rate(text: str) -> float:
+    value = 0.0 if float(text) == 0 else _positive(text)
+    if 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not even one call a minute; use at least 1, or 0 for any number")
+    return value
 
 
 def _count(text: str) -> int:

@@ -4,9 +4,10 @@ import json
 import re
 from collections.abc import Callable
 from typing import Any
+from unicodedata import category
 from urllib.parse import quote, unquote_plus
 
-from .link_fields import FIELDS, MAX_CLASSES, Field, Known
+from .link_fields import FIELDS, Field, Known
 from .session import UPLOAD_PREFIX, Session, gallery_image
 
 __all__ = ["KEYS", "UPLOADED", "Known", "is_link", "link_of", "missing_of", "screen_of", "sentence_of", "session_of"]
@@ -17,6 +18,7 @@ LONG = "long"  # the version in the address that takes the place of a link too l
 TOO_LONG = "it is too long"
 OTHER_VERSION = "another version of this app wrote it"
 UPLOADED = "the uploaded image, which is never part of a link"
+CONTROLS = ("Cc", "Zl", "Zp")  # characters that no value holds: control characters and ends of lines
 SAID = 4  # problems that are named one by one
 SCREEN = ("checkpoint", "image", "tab", "concept", "center", "view")  # what makes another screen when it changes
 KEYS = ("v", "m", "u", *(field.key for field in FIELDS.values()))  # all other parameters belong to somebody else
@@ -31,7 +33,7 @@ def link_of(session: Session, known: Known) -> str:
     for name, field in FIELDS.items():
         value = getattr(session, name)
         text = "" if value == getattr(start, name) else _written(field, value, known)
-        parts += [f"{field.key}={quote(text, safe='/')}"] if text else []
+        parts += [f"{field.key}={text}"] if text else []
     return "&".join(parts)
 
 
@@ -61,11 +63,17 @@ def is_link(query: str) -> bool:
     return re.search(r"(?:^\??|&)v=", query) is not None
 
 
-def missing_of(session: Session) -> str:
+def missing_of(session: Session, known: Known) -> str:
     """Say what a visitor would miss in a link to what is selected; empty where nothing is missing."""
-    has_upload = any(image.startswith(UPLOAD_PREFIX) for image in (session.image, *session.pins))
-    words = ["your uploaded image"] if has_upload else []
-    return " and ".join(words + (["the chosen classes"] if len(session.classes) > MAX_CLASSES else []))
+    images = {"image": [session.image], "pins": [*session.pins]}
+    uploads = [name for name in images if any(image.startswith(UPLOAD_PREFIX) for image in images[name])]
+    start = Session()
+    words = ["your uploaded image"] if uploads else []
+    for name, field in FIELDS.items():
+        value = getattr(session, name)
+        if name not in uploads and value != getattr(start, name) and not _written(field, value, known):
+            words.append(field.word)
+    return _listed(words)
 
 
 def screen_of(session: Session) -> str:
@@ -80,8 +88,11 @@ def sentence_of(problems: tuple[str, ...]) -> str:
     if problems[0] in (TOO_LONG, OTHER_VERSION):
         return f"This link could not be used: {problems[0]}."
     words = list(problems[:SAID]) + ([f"{len(problems) - SAID} more"] if len(problems) > SAID else [])
-    listed = words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
-    return f"This link was opened without what could not be used: {listed}."
+    return f"This link was opened without what could not be used: {_listed(words)}."
+
+
+def _listed(words: list[str]) -> str:
+    return ", ".join(words[:-1]) + " and " + words[-1] if len(words) > 1 else "".join(words)
 
 
 def _values(query: str) -> tuple[dict[str, list[str]], list[str]]:
@@ -99,18 +110,18 @@ def _values(query: str) -> tuple[dict[str, list[str]], list[str]]:
 
 
 def _one(values: list[str]) -> str:
-    """Return the only value, decoded; empty, which is never valid, for two values, bad bytes or hidden signs."""
+    """Return the only value, decoded; empty, which is never valid, for two values, bad bytes or control characters."""
     try:
         text = unquote_plus(values[0], errors="strict")
     except UnicodeDecodeError:
         return ""
-    return text if len(values) == 1 and text.isprintable() else ""
+    return text if len(values) == 1 and not any(category(sign) in CONTROLS for sign in text) else ""
 
 
 def _written(field: Field, value: Any, known: Known) -> str:
     """Write a value, or nothing where it would not come back as it is."""
     try:
-        text = field.write(value, known)
-        return text if text.isprintable() and field.read(text, known) == value else ""
+        text = quote(field.write(value, known), safe="/")
+        return text if field.read(_one([text]), known) == value else ""
     except ValueError:
         return ""

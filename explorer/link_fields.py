@@ -7,12 +7,11 @@ from typing import Any
 
 from .session import ANY, DIFFER, GALLERY_PREFIX, IGNORE, gallery_image
 
-__all__ = ["FIELDS", "LEFT_OUT", "MAX_CLASSES", "TABS", "Field", "Known"]
+__all__ = ["FIELDS", "MAX_CLASSES", "TABS", "Field", "Known"]
 
 TABS = ("explain", "match", "subcodes", "centers", "train")
 MAX_CLASSES = 500  # more chosen classes than this make no short link and are left out
 MAX_SEARCH = 60
-LEFT_OUT = {"names": "a visitor's own words, not ids"}  # fields that are in no link, and why
 OPEN = "o"  # in a list: a concept that need not agree, or one without a pattern
 UNLIKE = "d"  # and a concept that must differ
 BETWEEN = "|"  # the images of concepts, whose ids have periods
@@ -134,6 +133,10 @@ def _pattern(text: str, known: Known) -> str:
     return str(_checked(text, len(text) == known.size and set(text) <= {"0", "1", EITHER})).replace(EITHER, ANY)
 
 
+def _search(text: str, known: Known) -> str:
+    return str(_checked(text, 0 < len(text) <= MAX_SEARCH and text.isprintable()))
+
+
 def _is_one_per_concept(values: tuple[Any, ...], known: Known) -> bool:
     return len(values) == known.n_concepts
 
@@ -181,7 +184,7 @@ FIELDS: dict[str, Field] = {
         lambda pattern, known: pattern.replace(ANY, EITHER) or OPEN,
     ),
     "where": _several("wh", "the chosen values", _VALUE.read, _are_of_different_columns, _VALUE.write),
-    "browse": Field("q", "the search", _plain, lambda text, known: _checked(text, 0 < len(text) <= MAX_SEARCH)),
+    "browse": Field("q", "the search", _plain, _search),
     "browse_page": _count("n", "the page of the strip", lambda known: known.n_images),
     "view": _choice("vw", "the view", "cells", "scatter", "dictionary"),
     "layout": _choice("l", "the layout", "paper", "poster"),

@@ -19,12 +19,12 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False)
 class ClassPreview:
-    """One class of the visitor's images: ``rgb`` are up to three small pictures (h, w, 3) uint8."""
+    """One class of the visitor's images: ``pictures`` are up to three small ones, each the bytes of a WebP file."""
 
     name: str
     n_images: int
     n_broken: int
-    rgb: tuple[np.ndarray, ...] = ()
+    pictures: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,12 +1,15 @@
 """A training service whose runs need no worker: they go on a step each time they are asked how they stand."""
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from PIL import Image
 
+from concepthash.data import arrange
 from concepthash.errors import DataError, QueryError
 from explorer.training_records import (
     ClassPreview,
@@ -59,14 +62,16 @@ class FakeTraining:
         return replace(report, duplicates=repeated, n_duplicates=1, broken=("wren/9.jpg: cut off.",))
 
     def check_files(self, visitor: str, files: Mapping[str, Sequence[Path]]) -> IntakeReport:
-        counts = {name: len(paths) for name, paths in files.items()}
+        with TemporaryDirectory() as folder:
+            arrange(files, Path(folder) / "images")  # refuses what the real one does
+        counts = {name.replace("_", " "): len(paths) for name, paths in files.items()}
         return self._report(f"files-{len(self.forgotten)}", counts)
 
     def check_folder(self, visitor: str, name: str) -> IntakeReport:
         return self._report("folder", {f"class {i}": 12 for i in range(60)})
 
     def _report(self, intake: str, counts: Mapping[str, int]) -> IntakeReport:
-        pick = lambda i: tuple(self.pictures[(3 * i + j) % len(self.pictures)] for j in range(3))  # noqa: E731
+        pick = lambda i: tuple(webp(self.pictures[(3 * i + j) % len(self.pictures)]) for j in range(3))  # noqa: E731
         classes = tuple(ClassPreview(name, n, int(i == 2), pick(i)) for i, (name, n) in enumerate(counts.items()))
         problems = [f"“{name}” has {n} images; at least 5 are needed." for name, n in counts.items() if n < 5]
         problems += ["There is only one class; at least 2 are needed."] if len(counts) < 2 else []
@@ -193,6 +198,13 @@ class FakeTraining:
 
     def download(self, token: str) -> Path:
         return self.zipped
+
+
+def webp(rgb: np.ndarray) -> bytes:
+    """Return RGB uint8 (h, w, 3) as a WebP file."""
+    file = io.BytesIO()
+    Image.fromarray(rgb).save(file, "WEBP")
+    return file.getvalue()
 
 
 def pictures_below(folder: Path, n: int = 18) -> list[np.ndarray]:

@@ -75,7 +75,9 @@ def read_car_kit(root: Path, by_make: bool = True) -> ImageTable:
         If a file is missing or cannot be read, or no photo is there.
     """
     root = Path(root).resolve()
-    one_list = (root / "cars_annos.mat").is_file()
+    one_list = (root / "cars_annos.mat").is_file() and (
+        (root / "car_ims").is_dir() or not (root / "devkit/cars_train_annos.mat").is_file()
+    )
     rows = _rows_of_one_list(root) if one_list else _rows_of_devkit(root)
     meta = root / ("cars_annos.mat" if one_list else "devkit/cars_meta.mat")
     class_names = tuple(str(name) for name in np.atleast_1d(_read(meta, "class_names")))

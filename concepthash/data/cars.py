@@ -1,6 +1,7 @@
 """Read Stanford Cars, as tables (``index.csv`` and ``classes.csv``) or as its authors packed it (see `car_kit`)."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from .table import ImageTable
 __all__ = ["CAR_FAMILIES", "is_cars_layout", "read_cars"]
 
 CAR_FAMILIES = {"make": "make", "body": "body_type"}  # choice -> column of classes.csv
+_INDEX = ("path", "class_id", "split")  # columns of index.csv
 _MAX_HEADER = 1000  # characters
 
 
@@ -27,9 +29,10 @@ def is_cars_layout(root: Path) -> bool:
     Returns
     -------
     bool
-        True if ``index.csv`` is there, a ``classes.csv`` of cars, or annotations of the authors.
+        True if an ``index.csv`` or a ``classes.csv`` of cars is there, or annotations of the authors.
     """
-    return (root / "index.csv").is_file() or _is_of_cars(root / "classes.csv") or is_car_kit(root)
+    is_of_cars = _has(root / "index.csv", _INDEX) or _has(root / "classes.csv", CAR_FAMILIES.values())
+    return is_of_cars or is_car_kit(root)
 
 
 def read_cars(root: Path, families: str = "make") -> ImageTable:
@@ -64,11 +67,11 @@ def read_cars(root: Path, families: str = "make") -> ImageTable:
     if families not in CAR_FAMILIES:
         raise ConfigError(f"Cars have no families {families!r}; choose one of {', '.join(CAR_FAMILIES)}.")
     root = Path(root).resolve()
-    if not (root / "index.csv").is_file() and is_car_kit(root):
+    if not _has(root / "index.csv", _INDEX) and is_car_kit(root):
         return read_car_kit(root, by_make=families == "make")
     missing_files(root, ("index.csv", "classes.csv"), "cars")
     index, column = root / "index.csv", CAR_FAMILIES[families]
-    rows = table_rows(index, ("path", "class_id", "split"))
+    rows = table_rows(index, _INDEX)
     present = present_files(root, {row["path"]: inside(row["path"], index) for row in rows}, index)
     rows = [row for row in rows if row["path"] in present]
     classes = _classes(root / "classes.csv", column)
@@ -88,14 +91,14 @@ def read_cars(root: Path, families: str = "make") -> ImageTable:
     )
 
 
-def _is_of_cars(file: Path) -> bool:
-    """Whether a table of classes is one of cars: other folders may have a ``classes.csv``, too."""
+def _has(file: Path, columns: Iterable[str]) -> bool:
+    """Whether a table has these columns: other folders may have an ``index.csv`` or a ``classes.csv``, too."""
     try:
         with file.open(encoding="utf-8", errors="replace") as stream:
-            columns = re.findall(r"\w+", stream.readline(_MAX_HEADER))
+            found = re.findall(r"\w+", stream.readline(_MAX_HEADER))
     except OSError:
         return False
-    return set(CAR_FAMILIES.values()) <= set(columns)
+    return set(columns) <= set(found)
 
 
 def _classes(file: Path, column: str) -> dict[str, dict[str, str]]:

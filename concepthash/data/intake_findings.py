@@ -97,8 +97,8 @@ def _too_few(table: ImageTable, looks: Sequence[Look], least: int, but: str | No
 def _in_two_classes(table: ImageTable, looks: Sequence[Look]) -> str:
     first: dict[bytes, int] = {}
     twice: dict[bytes, tuple[int, int]] = {}
-    for row, look in enumerate(looks):
-        if not look.reason and table.labels[first.setdefault(look.digest, row)] != table.labels[row]:
+    for row, (label, look) in enumerate(zip(table.labels.tolist(), looks, strict=True)):
+        if label >= 0 and not look.reason and table.labels[first.setdefault(look.digest, row)] != label:
             twice.setdefault(look.digest, (first[look.digest], row))
     if not twice:
         return ""

@@ -1,6 +1,7 @@
 """Read a table of images in Parquet files, as data sets lie on the Hugging Face Hub."""
 
 import glob
+import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ import duckdb
 import numpy as np
 
 from ..errors import DataError
+from .folder import SPLITS, image_files
 from .images import quoted_name
 from .parquet_images import unpacked_images
 from .parquet_labels import class_label_names
@@ -16,11 +18,9 @@ from .table import ImageTable, family_of
 
 __all__ = ["is_parquet_layout", "read_parquet"]
 
+_log = logging.getLogger(__name__)
 _PLACES = ("*.parquet", "*/*.parquet", "*/*/*.parquet")
 _LABEL_NAMES = ("label", "labels", "class", "class_name", "label_name", "fine_label", "species", "variant", "category")
-_SPLITS = {"train": True, "training": True} | dict.fromkeys(
-    ("test", "testing", "eval", "evaluation", "val", "valid", "validation", "dev"), False
-)
 # A table from elsewhere may not load extensions.
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
@@ -51,9 +51,13 @@ def is_parquet_layout(root: Path) -> bool:
     -------
     bool
         True if Parquet files lie in it or at most two folders deeper, other than the ``metadata.parquet`` that
-        describes a folder of images.
+        describes a folder of images. Where image files lie there, too, one must be a table of images.
     """
-    return bool(_files(root))
+    files = _files(root)
+    if not files or _any_of_images(files) or not image_files(root):
+        return bool(files)
+    _log.warning("%d Parquet files beside the images are left out, since none is a table of images", len(files))
+    return False
 
 
 def read_parquet(root: Path) -> ImageTable:
@@ -109,6 +113,17 @@ def read_parquet(root: Path) -> ImageTable:
 def _files(root: Path) -> list[Path]:
     found = (path for place in _PLACES for path in root.glob(place) if path.name != "metadata.parquet")
     return sorted(p for p in found if p.is_file() and not any(part[0] in "._" for part in p.relative_to(root).parts))
+
+
+def _any_of_images(files: list[Path]) -> bool:
+    with duckdb.connect(config=_SETTINGS) as connection:
+        for file in files:
+            try:
+                _columns(connection, file)
+            except DataError:
+                continue
+            return True
+    return False
 
 
 def _same_columns(connection: duckdb.DuckDBPyConnection, files: list[Path]) -> _Columns:
@@ -169,7 +184,7 @@ def _numbered(labels: list[str | int | None], names: tuple[str, ...]) -> tuple[n
 def _is_train(file: Path, root: Path) -> bool | None:
     """Whether a file belongs to the train split, None where neither its name nor its folder tells."""
     for name in reversed(file.relative_to(root).with_suffix("").parts):
-        told = {_SPLITS[word] for word in re.split(r"[^a-z]+", name.lower()) if word in _SPLITS}
+        told = {SPLITS[word] for word in re.split(r"[^a-z]+", name.lower()) if word in SPLITS}
         if len(told) == 1:
             return told.pop()
     return None

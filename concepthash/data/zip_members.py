@@ -14,6 +14,7 @@ __all__ = ["checked_images", "too_large", "too_many"]
 _MAX_DEPTH = 12  # folders in folders
 _LOCAL_HEADER = 30  # bytes, before the name
 _LOCKED = 0x2041  # flags: encrypted, strongly encrypted, list of files encrypted
+_UTF8 = 0x800  # flag: the name is UTF-8
 
 _Parts = tuple[str, ...]
 
@@ -52,7 +53,7 @@ def checked_images(
     for member in members:
         parts = _safe_parts(member, name)
         _refuse_special(member, name)
-        if member.is_dir() or any(map(is_junk, PurePosixPath(member.filename).parts)):
+        if member.is_dir() or any(map(is_junk, PurePosixPath(_name(member)).parts)):
             continue
         refuse_other_kinds(parts[-1], name)
         images.append((parts, member))
@@ -92,7 +93,7 @@ def _refuse_overlaps(members: Sequence[zipfile.ZipInfo], name: str, n_packed: in
 
 def _safe_parts(member: zipfile.ZipInfo, name: str) -> _Parts:
     """Split a name into parts that every file system can hold and none of which leads anywhere else."""
-    said, shown = member.filename, _shown(member)
+    said, shown = _name(member), _shown(member)
     windows = PureWindowsPath(said)
     is_empty = not windows.parts and not said.endswith("/")  # "./" is the top folder itself
     is_odd = any(c in text for c in "\\\0" for text in (said, member.orig_filename))
@@ -108,6 +109,16 @@ def _safe_parts(member: zipfile.ZipInfo, name: str) -> _Parts:
             f"{name} holds a name of more than {MAX_NAME_BYTES} bytes, {shown}; shorten it and zip the folder again."
         )
     return tuple(map(portable_name, parts))
+
+
+def _name(member: zipfile.ZipInfo) -> str:
+    """Read a name as UTF-8 where it can be, which Linux writes without the flag that says so."""
+    if member.flag_bits & _UTF8:
+        return member.filename
+    try:
+        return member.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return member.filename
 
 
 def _refuse_special(member: zipfile.ZipInfo, name: str) -> None:

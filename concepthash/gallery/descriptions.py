@@ -32,7 +32,7 @@ def describe(
     Raises
     ------
     GalleryError
-        If there is no such column.
+        If there is no such column, or the images have values of different ones.
     """
     if not rows:
         return
@@ -40,6 +40,8 @@ def describe(
     unknown = sorted(set(columns) - _DESCRIBED - {column.name for column in made.metadata})
     if unknown or not columns:
         raise GalleryError(f"{unknown[0] if unknown else 'Nothing'!r} is no column to write to; name one there is.")
+    if any(facts.keys() != values[0].keys() for facts in values):
+        raise GalleryError("The images have values of different columns; give the same columns for each.")
     lists = [list(rows), *([facts[column] for facts in values] for column in columns)]
     given = ", ".join(f'unnest(${i}) AS "{name}"' for i, name in enumerate(["row", *columns], start=1))
     changes = ", ".join(f'"{column}" = given."{column}"' for column in columns)

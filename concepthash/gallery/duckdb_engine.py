@@ -47,7 +47,7 @@ class DuckDBEngine(SqlEngine):
     Raises
     ------
     GalleryError
-        If the file is missing, locked by a writer, or no gallery.
+        If the file is missing, locked by a writer, or no gallery; later, if another one has taken its place.
     """
 
     def __init__(self, path: Path, scratch: Path | None = None) -> None:
@@ -58,6 +58,7 @@ class DuckDBEngine(SqlEngine):
         self._opening = threading.Lock()
         self._is_little = self._keeps_facts = False
         self._much = "SELECT 1"  # until the file is open
+        self._created: list[tuple[str]] = []
         self._n_reading = 0
         self._scratch, self._writing = scratch, threading.Lock()
         self.provenance = self._provenance()
@@ -145,11 +146,20 @@ class DuckDBEngine(SqlEngine):
     def _opened(self) -> duckdb.DuckDBPyConnection:
         with self._opening:
             if self._connection is None:
+                self._check_same()
                 self._connection = connect(self.path, read_only=True)
                 ((limit,),) = self._connection.execute("SELECT current_setting('memory_limit')").fetchall()
                 self._much = f"SET memory_limit = '{limit}'"  # to RESET it tells DuckDB 1 nothing
                 self._connection.execute(f"SET threads = 1; {_LITTLE}" if self._is_little else "SELECT 1")
             return self._connection
+
+    def _check_same(self) -> None:
+        """Refuse a file that took the place of the first one: rows, and so thumbnails, are others there."""
+        with connect(self.path, read_only=True) as database:  # closed again, as what it reads takes memory
+            created = database.execute("SELECT value FROM provenance WHERE key = 'created'").fetchall()
+        self._created = self._created or created
+        if created != self._created:
+            raise GalleryError(f"The gallery {self.path.parent} was made anew while it was open; restart the app.")
 
     @contextmanager
     def _room(self) -> Iterator[None]:

@@ -20,7 +20,7 @@ from .provenance import Provenance
 from .reason import reason_of
 from .rows import NewImage, Skipped
 from .upgrade import upgrade
-from .writing import LOCK, explain_disk_errors, lock_folder
+from .writing import LOCK, explain_disk_errors, explain_values, lock_folder
 
 __all__ = ["GalleryEditor"]
 
@@ -126,7 +126,8 @@ class GalleryEditor(Closing):
         Raises
         ------
         GalleryError
-            If the gallery lacks an image that goes or has one that comes, the numbers do not fit, or the disk refuses.
+            If the gallery lacks an image that goes or has one that comes, the numbers or values do not fit, or the disk
+            refuses.
         """
         forgotten = [image.path for image in images] + [entry.path for entry in skipped]
         self._change(image_ids, images, code_logits, attention_centers, skipped, forgotten)
@@ -142,10 +143,10 @@ class GalleryEditor(Closing):
         Raises
         ------
         GalleryError
-            If the gallery lacks an image or a column, or the disk refuses.
+            If the gallery lacks an image or a column, a value does not fit its column, or the disk refuses.
         """
-        rows = rows_of(self.database, self.path, values)
-        with explain_disk_errors(self.path):
+        with explain_disk_errors(self.path), explain_values(self.path):
+            rows = rows_of(self.database, self.path, values)
             describe(self.database, self.made, rows, list(values.values()))
 
     def add_columns(self, columns: Sequence[MetadataColumn]) -> None:
@@ -182,14 +183,14 @@ class GalleryEditor(Closing):
         skipped: Sequence[Skipped],
         forgotten: Sequence[str],
     ) -> None:
-        removed = rows_of(self.database, self.path, image_ids)
-        coming = [image.image_id for image in images]
-        there = find_rows(self.database, coming).keys() - set(image_ids)
-        if there or len(set(coming)) < len(coming):
-            one = min(there or {name for name in coming if coming.count(name) > 1})
-            raise GalleryError(
-                f"The image {one} would be in the gallery {self.path} twice; replace it, or leave it out."
-            )
-        with explain_disk_errors(self.path):
+        with explain_disk_errors(self.path), explain_values(self.path):
+            removed = rows_of(self.database, self.path, image_ids)
+            coming = [image.image_id for image in images]
+            there = find_rows(self.database, coming).keys() - set(image_ids)
+            if there or len(set(coming)) < len(coming):
+                one = min(there or {name for name in coming if coming.count(name) > 1})
+                raise GalleryError(
+                    f"The image {one} would be in the gallery {self.path} twice; replace it, or leave it out."
+                )
             stored = images, code_logits, attention_centers, skipped
             change(self.database, self.path, self.made, *stored, removed=removed, forgotten=forgotten)

@@ -1,5 +1,6 @@
 """A gallery in memory: ids, labels and codes of many images; thumbnails stay on disk."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -190,9 +191,9 @@ class Gallery(CodeShape):
         return tuple(sorted(folder for folder in folders if folders.isdisjoint(folder.parents)))
 
     def image_path(self, row: int) -> Path | None:
-        """Return the path of the original image of a row, or None where it is gone."""
+        """Return the path of the original image of a row, or None where it is gone or out of reach."""
         path = self.data_root / self.image_paths[row]
-        return path if path.is_file() else None
+        return path if os.path.isfile(path) else None
 
     def row_of(self, image_id: str) -> int | None:
         """Return the row of an image id, or None where the gallery lacks it."""

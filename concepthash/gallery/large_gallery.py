@@ -1,6 +1,7 @@
 """A gallery too large to be read whole: its codes in memory where they fit, all else asked of its database."""
 
 import math
+import os
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,7 @@ from .image_facts import ImageFacts
 from .matches import Matches
 from .provenance import Provenance
 from .query import ConceptRule, Query
+from .reason import reason_of
 from .recent import Recent
 from .rows import Skipped
 from .selection import Selection
@@ -85,9 +87,13 @@ class LargeGallery(CodeShape):
     @cached_property
     def sample(self) -> Gallery:
         """At most 10,000 of the images, spread evenly over all, in memory."""
-        step = max(1, math.ceil(self._n_images / SAMPLE))
-        columns = self.engine.fetch(f'SELECT * FROM images WHERE "row" % {step} = 0 ORDER BY "row"')  # noqa: S608
-        gallery = gallery_of_columns(columns, self.engine.provenance, self.path, ())
+        columns = self.engine.fetch(f'SELECT * FROM images WHERE {self._is_in_sample()} ORDER BY "row"')  # noqa: S608
+        try:
+            gallery = gallery_of_columns(columns, self.engine.provenance, self.path, ())
+        except (KeyError, ValueError) as error:
+            raise GalleryError(
+                f"The gallery {self.path} cannot be read ({reason_of(error)}); encode the images again."
+            ) from error
         return replace(gallery, thumbnails=self._thumbnails)
 
     def search(self, query: Query) -> Matches:
@@ -152,9 +158,9 @@ class LargeGallery(CodeShape):
         return row
 
     def image_path(self, row: int) -> Path | None:
-        """Return the path of the original image of a row, or None where it is gone."""
-        path = self.data_root / self.engine.images([row])[0].path
-        return path if path.is_file() else None
+        """Return the path of the original image of a row, or None where it, or the row, is gone or out of reach."""
+        paths = [self.data_root / one.path for one in self.engine.images([row])]
+        return next((path for path in paths if os.path.isfile(path)), None)
 
     def thumbnail_folders(self) -> tuple[Path, ...]:
         """List the folders that all thumbnails lie in, none of them inside another one."""
@@ -172,6 +178,15 @@ class LargeGallery(CodeShape):
         shown = f"{self.data_root}/{one.path}" if self.shows_originals else self._thumbnails.name(one.row)
         size = (one.width, one.height)
         return StoredImage(one.row, one.image_id, one.class_name or "", one.family or "", size, shown)
+
+    def _is_in_sample(self) -> str:
+        """Say in SQL which rows are: by number where no number is missing, else by place."""
+        step = max(1, math.ceil(self._n_images / SAMPLE))
+        if self.engine.span()[1] == self._n_images:
+            return f'"row" % {step} = 0'
+        places = 'SELECT "row", row_number() OVER (ORDER BY "row") - 1 AS "#place" FROM images'
+        chosen = self.engine.fetch(f'SELECT "row" FROM ({places}) AS placed WHERE "#place" % {step} = 0')  # noqa: S608
+        return f'"row" IN ({", ".join(map(str, chosen["row"].tolist()))})'
 
     def _whole(self, selection: Selection) -> Query:
         return Query((False,) * self.n_bits, (ConceptRule(),) * self.n_concepts, "none", selection, k=0)

@@ -9,6 +9,7 @@ import duckdb
 
 from ..errors import GalleryError
 from .clickhouse import open_clickhouse
+from .clickhouse_client import ClickHouseAddress
 from .database import connect, fetch_columns
 from .duckdb_engine import DuckDBEngine
 from .gallery import Gallery
@@ -44,19 +45,22 @@ def open_any_gallery(place: str, cache: Path, *, memory: int = 1_000_000_000) ->
         As `open_gallery`; or if the server does not answer.
     """
     if "://" in place:
-        engine = open_clickhouse(place)
-        identity = hashlib.sha256(f"{engine.address} {engine.provenance['created']}".encode()).hexdigest()[:16]
-        copies = cache / "copies" / identity  # rows mean others elsewhere
-        store = ThumbnailSource(engine.provenance["thumbnail_folder"], copies)
-        return LargeGallery(engine, Path(engine.address.database), store, memory)
+        address = ClickHouseAddress.from_url(place)
+        with _explained(str(address)):
+            engine = open_clickhouse(place)
+            identity = hashlib.sha256(f"{address} {engine.provenance['created']}".encode()).hexdigest()[:16]
+            copies = cache / "copies" / identity  # rows mean others elsewhere
+            store = ThumbnailSource(engine.provenance["thumbnail_folder"], copies)
+            return LargeGallery(engine, Path(address.database), store, memory)
     with _explained(place):
         folder = _existing_folder(absolute_path(place))
         with connect(folder / DATABASE, read_only=True) as database:
             _provenance(database, folder)
             counted = database.execute("SELECT count(*) FROM images").fetchone()
-    if counted and counted[0] <= _READ_WHOLE:
-        return open_gallery(folder)
-    return LargeGallery(DuckDBEngine(folder / DATABASE, cache / "codes"), folder, ThumbnailSource(str(folder)), memory)
+        if counted and counted[0] <= _READ_WHOLE:
+            return open_gallery(folder)
+        file, pictures = DuckDBEngine(folder / DATABASE, cache / "codes"), ThumbnailSource(str(folder))
+        return LargeGallery(file, folder, pictures, memory)
 
 
 def open_gallery(path: str | Path, *, fingerprint: str | None = None) -> Gallery:
@@ -101,7 +105,7 @@ def _explained(path: str | Path) -> Iterator[None]:
     except GalleryError:
         raise
     except (duckdb.Error, OSError, ValueError, KeyError, TypeError) as error:
-        reason = reason_of(error)
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else reason_of(error)
         raise GalleryError(
             f"The gallery {path} cannot be read, or is none ({reason}); check the folder, or encode the images again."
         ) from error

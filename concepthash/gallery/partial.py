@@ -110,25 +110,28 @@ class PartialFolder:
             try:
                 for part in self.path.glob("part-*"):
                     _delete(part)
-                self._swap()
+                has_moved = self._swap()
             finally:
                 if replaced >= 0:
                     os.close(replaced)
         with suppress(OSError):
             (self.out / LOCK).unlink()
         self._close_lock()
-        _delete_replaced(previous_path(self.out))
+        if has_moved:
+            _delete_replaced(previous_path(self.out))
 
-    def _swap(self) -> None:
-        previous = previous_path(self.out)
-        if self.out.exists():
+    def _swap(self) -> bool:
+        """Whether there was something to move aside; only that may be deleted."""
+        previous, has_moved = previous_path(self.out), self.out.exists()
+        if has_moved:
             os.rename(self.out, previous)
         try:
             os.rename(self.path, self.out)
         except OSError:
-            if previous.exists():
+            if has_moved:
                 os.rename(previous, self.out)
             raise
+        return has_moved
 
     def release(self) -> None:
         """Let the next writer in; a folder without a database is removed, as there is nothing to resume."""

@@ -52,7 +52,7 @@ class Predicates:
         if chosen.family:
             parts.append(f'"family" = {self._texts.bind(chosen.family)}')
         parts += self._patterns(chosen)
-        parts += [condition_sql(condition, self._layout.columns, self._texts) for condition in chosen.conditions]
+        parts += [condition_sql(condition, self._layout.compared, self._texts) for condition in chosen.conditions]
         return " AND ".join(parts)
 
     def score(self) -> str:

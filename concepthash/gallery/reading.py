@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..data import ImageTable, read_image, resize_for_model
+from ..data.folder import valid_text
 from ..errors import ImageError
 from .metadata import Value
 from .metadata_file import NO_METADATA, Metadata
@@ -136,8 +137,3 @@ def stored_path(table: ImageTable, row: int) -> str:
     if path.is_relative_to(table.root):
         path = path.relative_to(table.root)
     return valid_text(path.as_posix())
-
-
-def valid_text(text: str) -> str:
-    """Spell out bytes of a file name that are no UTF-8, since a database cannot hold them."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,5 +1,6 @@
 """Which part of a gallery is looked at: some classes, one family, or sub-codes that follow a pattern."""
 
+import math
 from dataclasses import dataclass
 from operator import eq, ge, gt, le, lt, ne
 from typing import TYPE_CHECKING, Literal, get_args
@@ -8,6 +9,7 @@ import numpy as np
 
 from ..codes import pack_words
 from ..errors import QueryError
+from .sql_layout import is_whole
 
 if TYPE_CHECKING:
     from .gallery import Gallery
@@ -30,12 +32,12 @@ class Condition:
     comparison
         How the column's value stands to ``value``.
     value
-        A text for a column of text, else a number.
+        A text for a column of text, else a finite number that a float can hold.
 
     Raises
     ------
     QueryError
-        For another comparison.
+        For another comparison, or a value that nothing compares with.
     """
 
     column: str
@@ -46,6 +48,21 @@ class Condition:
         """Refuse what has no meaning."""
         if self.comparison not in get_args(Comparison):
             raise QueryError(f"{self.comparison!r} compares nothing; choose one of {', '.join(get_args(Comparison))}.")
+        if isinstance(self.value, str):
+            if not is_whole(self.value):
+                raise QueryError(
+                    f"{self.value[:80]!r} holds half a character, which no gallery can; give a whole text."
+                )
+        elif not _is_finite(self.value):
+            what = repr(self.value) if isinstance(self.value, float) else "a number of more than 308 digits"
+            raise QueryError(f"Nothing compares with {what}; give a finite number for the column {self.column}.")
+
+
+def _is_finite(value: int | float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond the range of float
+        return False
 
 
 @dataclass(frozen=True)

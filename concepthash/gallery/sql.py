@@ -102,8 +102,8 @@ def facet_statement(query: Query, layout: Layout, columns: Iterable[str], row: i
 
 
 def values_statement(layout: Layout, columns: Iterable[str]) -> Statement:
-    """Count the different values of each column."""
-    counts = (f"count(DISTINCT {quoted(column, layout.columns)}) AS n{i}" for i, column in enumerate(columns))
+    """Count the different values of each column; no column can have the name of a count."""
+    counts = (f'count(DISTINCT {quoted(column, layout.columns)}) AS "#n{i}"' for i, column in enumerate(columns))
     return Statement(f"SELECT {', '.join(counts)} {_IMAGES}", {})
 
 

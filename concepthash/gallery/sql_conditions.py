@@ -26,8 +26,6 @@ def condition_sql(condition: Condition, columns: Mapping[str, Kind], texts: Text
         )
     if isinstance(value, str):
         return f"{name} {compared} {texts.bind(value)}"
-    if not math.isfinite(value):
-        raise QueryError(f"Nothing compares with {value!r}; give a finite number for the column {condition.column}.")
     if kind == "BIGINT":
         return _compare_integers(name, compared, value)
     return f"({name} {compared} {float_sql(float(value))} AND NOT isNaN({name}))"

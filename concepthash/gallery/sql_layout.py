@@ -12,6 +12,8 @@ from .metadata import Kind
 
 __all__ = ["Layout", "Texts", "float_sql", "integer_sql", "is_whole"]
 
+_NOT_COMPARED = {"class", "family", "file_bytes", "file_modified", "encoded"}  # which `Gallery.column` lacks, too
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -22,7 +24,7 @@ class Layout:
     n_bits, n_concepts
         K and M.
     columns
-        Kind of each column that a condition may name.
+        Kind of each column that can be counted.
     """
 
     n_bits: int
@@ -46,6 +48,11 @@ class Layout:
             ) from error
         own = {"row", "label"} | {f"code{w}" for w in range(-(-n_bits // 64))} | {f"sub{m}" for m in range(n_concepts)}
         return cls(n_bits, n_concepts, {name: kind for name, kind in columns.items() if name not in own})
+
+    @cached_property
+    def compared(self) -> dict[str, Kind]:
+        """Kind of each column that a condition may name; class and family have filters of their own."""
+        return {name: kind for name, kind in self.columns.items() if name not in _NOT_COMPARED}
 
     @property
     def bits_per_concept(self) -> int:

@@ -1,4 +1,4 @@
-"""What all who write to a gallery's folder share: one writer at a time, and a sentence where the disk refuses."""
+"""What all who write to a gallery's folder share: one writer at a time, and a sentence for what is refused."""
 
 import errno
 import os
@@ -15,7 +15,7 @@ from .reason import reason_of
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["LOCK", "explain_disk_errors", "lock_folder"]
+__all__ = ["LOCK", "explain_disk_errors", "explain_values", "lock_folder"]
 
 LOCK = "writer.lock"
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -23,19 +23,41 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 @contextmanager
 def explain_disk_errors(path: Path) -> Iterator[None]:
-    """Turn a full or refusing disk into one sentence; what is already stored stays and can be resumed.
+    """Turn a full or refusing disk, or too little memory, into one sentence; what is already stored stays.
 
     Raises
     ------
     GalleryError
-        For any `OSError` and for DuckDB's errors of input, output and commit.
+        For any `OSError` and for DuckDB's errors of input, output, commit and memory.
     """
     try:
         yield
+    except duckdb.OutOfMemoryException as error:
+        raise GalleryError(
+            f"There is too little memory to write {path} ({reason_of(error)}); end other programs and run the same "
+            "command again."
+        ) from error
     except (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException) as error:
         raise GalleryError(_disk_sentence(path, reason_of(error), "No space left" in str(error))) from error
     except OSError as error:
         raise GalleryError(_disk_sentence(path, error.strerror or reason_of(error), error.errno in _FULL)) from error
+
+
+@contextmanager
+def explain_values(path: Path) -> Iterator[None]:
+    """Turn a value that the tables of a gallery cannot hold into one sentence.
+
+    Raises
+    ------
+    GalleryError
+        For DuckDB's errors of conversion, constraints and input.
+    """
+    try:
+        yield
+    except (duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInputException, UnicodeError) as error:
+        raise GalleryError(
+            f"The gallery {path} cannot hold one of the values ({reason_of(error):.200}); mend it and try again."
+        ) from error
 
 
 def lock_folder(folder: Path) -> int:

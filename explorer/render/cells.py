@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ..subcode_records import CellGrid, Crop, Dictionary, Share, SubcodeCell
-from .markup import action, count, pager, percent, pressed, text, thumbnail_url
+from .markup import action, count, isolated, pager, percent, pressed, text, thumbnail_url
 
 __all__ = ["GRAY", "cell_order", "cells_page", "dictionary_page"]
 
@@ -92,12 +92,12 @@ def _facts(cell: SubcodeCell, is_small: bool = False) -> str:
     return (
         f'<dl class="ch-cellfacts">{families}{classes}'
         f'<dt title="Entropy of the classes: 0 = one class, 1 = as mixed as two, 2 = as four">Entropy</dt>'
-        f'<dd class="ch-num">{cell.entropy:.1f} bits; {percent_of(cell.purity)} are {text(top)}</dd></dl>'
+        f'<dd class="ch-num">{cell.entropy:.1f} bits; {percent_of(cell.purity)} are {isolated(top)}</dd></dl>'
     )
 
 
 def _shares(shares: Sequence[Share]) -> str:
-    return ", ".join(f'{text(share.name)} <span class="ch-num">{count(share.n)}</span>' for share in shares)
+    return ", ".join(f'{isolated(share.name)} <span class="ch-num">{count(share.n)}</span>' for share in shares)
 
 
 def percent_of(share: float) -> str:

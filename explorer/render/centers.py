@@ -5,7 +5,7 @@ from collections.abc import Collection
 from ..center_records import CenterMap, ClassDetail, NearCenter
 from ..records import ModelInfo, Thumbnail
 from .center_plot import PANEL_TITLES
-from .markup import action, count, icon, pressed, text, thumbnail_url
+from .markup import action, count, icon, isolated, pressed, text, thumbnail_url
 from .query import code_ribbon
 
 __all__ = ["center_controls", "center_measures", "class_card", "waiting"]
@@ -77,7 +77,9 @@ def class_card(detail: ClassDetail | None, info: ModelInfo, names: tuple[str, ..
             "(lasso) to look at the images of several classes.</p></section>"
         )
     near = "".join(map(_near, detail.nearest))
-    facts = " · ".join(text(fact) for fact in (detail.family, f"“{detail.prompt}”" if detail.prompt else "") if fact)
+    facts = " · ".join(
+        isolated(fact) for fact in (detail.family, f"“{detail.prompt}”" if detail.prompt else "") if fact
+    )
     return (
         f'<section class="ch-classcard" aria-label="The class {text(detail.class_name)}"><header><div>'
         f'<p class="ch-eyebrow">Class</p><h3>{text(detail.class_name)}</h3><p class="ch-muted">{facts}</p></div>'

@@ -58,10 +58,10 @@ def _bit(cell: BitCell, is_clicked: bool, is_tab_stop: bool) -> str:
     digit = int(cell.is_on)
     sure = "undecided" if cell.is_undecided else "decided"
     label = f"Bit {cell.bit} is {digit}, value {cell.value:+.2f}, {sure}"
-    classes = ("is-on" if cell.is_on else "is-off") + (" is-undecided" if cell.is_undecided else "")
+    classes = (" is-on" if cell.is_on else "") + (" is-undecided" if cell.is_undecided else "")
     mark = '<i aria-hidden="true">?</i>' if cell.is_undecided else ""
     return (
-        f'<button type="button" class="ch-bit {classes}" {pressed(is_clicked)} tabindex="{0 if is_tab_stop else -1}" '
+        f'<button type="button" class="ch-bit{classes}" {pressed(is_clicked)} tabindex="{0 if is_tab_stop else -1}" '
         f'style="--margin:{min(abs(cell.value) / FULL_MARGIN, 1):.2f}" title="{label}" aria-label="{label}" '
         f"{action('bit', bit=-1 if is_clicked else cell.bit)}>{digit}{mark}</button>"
     )
@@ -79,8 +79,8 @@ def _sharing(view: ConceptView) -> str:
 def _undecided(bits: tuple[BitCell, ...]) -> str:
     n = sum(cell.is_undecided for cell in bits)
     if not n:
-        return f'<span class="ch-muted">{len(bits)} bits, all sure</span>'
-    return f'<span class="ch-muted">{n} of {len(bits)} bits unsure</span>'
+        return f'<span class="ch-muted">{count(len(bits), "bit")}, all sure</span>'
+    return f'<span class="ch-muted">{n} of {count(len(bits), "bit")} unsure</span>'
 
 
 def _stage_chip(bit_view: BitView | None) -> str:

@@ -3,7 +3,7 @@
 from ..records import BitView, Explanation, MapControls, ModelInfo
 from .concept_card import center_bars, concept_card
 from .controls import map_controls
-from .markup import action, percent, pressed, text
+from .markup import action, isolated, percent, pressed, text
 from .palette import badge, color_style
 from .pictures import map_picture, map_strength, photo_picture
 
@@ -129,7 +129,7 @@ def _caption(explanation: Explanation, names: tuple[str, ...], concept: int, bit
     view = explanation.concepts[concept]
     strength = map_strength(view.concept_map)
     return (
-        f"<strong>{text(names[concept])}</strong>: at its brightest point {strength:.1f}× the average attention; "
+        f"<strong>{isolated(names[concept])}</strong>: at its brightest point {strength:.1f}× the average attention; "
         f"{percent(view.n_sharing, view.n_gallery)} of the gallery shares its sub-code."
     )
 

@@ -3,7 +3,7 @@
 from ..records import Match
 from ..subcode_records import Flip
 from .concept_card import FULL_MARGIN
-from .markup import action, count, icon, pressed, text, thumbnail_url
+from .markup import action, count, icon, isolated, pressed, text, thumbnail_url
 from .palette import badge, color_style
 
 __all__ = ["flip_page"]
@@ -12,7 +12,7 @@ __all__ = ["flip_page"]
 def flip_page(flip: Flip, names: tuple[str, ...]) -> str:
     """Show the sub-code of the image in hand as switches, and what turning them changes."""
     m = flip.concept
-    name = text(names[m])
+    name = isolated(names[m])
     bits = "".join(
         _bit(bit, value, bit in flip.flipped, i == 0)
         for i, (bit, value) in enumerate(zip(flip.bits, flip.values, strict=True))
@@ -31,10 +31,10 @@ def flip_page(flip: Flip, names: tuple[str, ...]) -> str:
 def _bit(bit: int, value: float, is_turned: bool, is_tab_stop: bool) -> str:
     digit = int((value > 0) != is_turned)
     label = f"Bit {bit}: {digit}, {'turned over' if is_turned else f'value {value:+.2f}'}"
-    classes = ("is-on" if digit else "is-off") + (" is-turned" if is_turned else "")
+    classes = (" is-on" if digit else "") + (" is-turned" if is_turned else "")
     mark = '<i aria-hidden="true">↺</i>' if is_turned else ""
     return (
-        f'<button type="button" class="ch-bit {classes}" {pressed(is_turned)} tabindex="{0 if is_tab_stop else -1}" '
+        f'<button type="button" class="ch-bit{classes}" {pressed(is_turned)} tabindex="{0 if is_tab_stop else -1}" '
         f'style="--margin:{min(abs(value) / FULL_MARGIN, 1):.2f}" title="{label}" aria-label="{label}" '
         f"{action('flip', bit=bit)}>{digit}{mark}</button>"
     )
@@ -70,16 +70,17 @@ def _card(match: Match, mark: str) -> str:
 
 def _real(flip: Flip, names: tuple[str, ...]) -> str:
     """Say which real image comes nearest to "this bit, and nothing else"."""
-    where = f"{text(names[flip.concept])} = <code>{text(flip.code)}</code>"
+    where = f"{isolated(names[flip.concept])} = <code>{text(flip.code)}</code>"
     if flip.nearest is None:
         return f'<p class="ch-unused">No other image of the gallery has {where}: nobody looks like that.</p>'
     chips = [chip for chip in flip.nearest.chips if chip.concept != flip.concept and chip.distance]
     if not chips:
         words = "It differs in nothing else."
     else:
-        parts = (f"{count(chip.distance, 'bit')} of {text(names[chip.concept])}" for chip in chips)
+        parts = (f"{count(chip.distance, 'bit')} of {isolated(names[chip.concept])}" for chip in chips)
         words = f"It differs in {', '.join(parts)}, too; none of them differs here only."
+    have = f"{count(flip.n_with_code, 'image')} {'has' if flip.n_with_code == 1 else 'have'}"
     return (
-        f'<div class="ch-fliprow is-real"><h4>{icon("target")}Nearest real image with {where}</h4>'
-        f"<p>{words} {count(flip.n_with_code, 'image')} have this sub-code.</p><ul>{_card(flip.nearest, '')}</ul></div>"
+        f'<div class="ch-fliprow"><h4>{icon("target")}Nearest real image with {where}</h4>'
+        f"<p>{words} {have} this sub-code.</p><ul>{_card(flip.nearest, '')}</ul></div>"
     )

@@ -18,7 +18,7 @@ _KEYS = (
 def copy_button(keys: tuple[str, ...]) -> str:
     """Return the button that copies the address of this screen; ``keys`` are the parameters that are ours in it."""
     return (
-        f'<div class="ch-link-bar" data-keys="{text(" ".join(keys))}">'
+        f'<div data-keys="{text(" ".join(keys))}">'
         '<button type="button" class="ch-button" data-copy title="Copy a link to this screen" '
         f'aria-label="Copy link">{icon("link")}<span>Copy link</span></button>'
         '<div class="ch-link-said"><p role="status" aria-live="polite"></p>'

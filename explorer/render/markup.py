@@ -6,7 +6,7 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-__all__ = ["action", "count", "icon", "notice", "pager", "percent", "pressed", "text", "thumbnail_url"]
+__all__ = ["action", "count", "icon", "isolated", "notice", "pager", "percent", "pressed", "text", "thumbnail_url"]
 
 _ICONS = {
     "shuffle": "M3 7h3.5c4 0 5 10 9.5 10H21m-3-3 3 3-3 3"
@@ -30,6 +30,11 @@ _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._~-]+")  # needs neither quoting nor esca
 def text(value: object) -> str:
     """Escape ``value`` for text and for attributes in double quotes."""
     return html.escape(str(value), quote=True)
+
+
+def isolated(value: object) -> str:
+    """Escape a name in a line with numbers, which one written from right to left would move about."""
+    return f"<bdi>{text(value)}</bdi>"
 
 
 def action(name: str, /, **values: Any) -> str:
@@ -71,8 +76,9 @@ def pager(do: str, page: int, n_pages: int, label: str) -> str:
 
 
 def count(number: int, noun: str = "") -> str:
-    """Write a number with thousands separators and its noun: ``1,500 images``, ``1 image``."""
-    return f"{number:,}" + (f" {noun}{'' if number == 1 else 's'}" if noun else "")
+    """Write a number with thousands separators and its noun: ``1,500 images``, ``1 image``, ``2 classes``."""
+    many = "es" if noun.endswith("s") else "s"
+    return f"{number:,}" + (f" {noun}{'' if number == 1 else many}" if noun else "")
 
 
 def percent(part: int, whole: int) -> str:

@@ -2,7 +2,7 @@
 
 from ..records import DIFFER, IGNORE, Chip, Match, MatchResult, ModelInfo, Relaxation, Thumbnail
 from .facets import facet_panel
-from .markup import action, count, pager, percent, text, thumbnail_url
+from .markup import action, count, isolated, pager, percent, text, thumbnail_url
 from .palette import color_style
 from .question import question_panel
 from .selection import selection_words
@@ -68,11 +68,11 @@ def _of_gallery(result: MatchResult) -> str:
 def _rule_words(names: tuple[str, ...], agree: tuple[int, ...], *, many: bool) -> str:
     """Say what images do: agree on some concepts and differ in others."""
     same = [
-        text(names[m]) + ("" if radius == 0 else f" within {count(radius, 'bit')}")
+        isolated(names[m]) + ("" if radius == 0 else f" within {count(radius, 'bit')}")
         for m, radius in enumerate(agree)
         if radius >= 0
     ]
-    other = [text(names[m]) for m, radius in enumerate(agree) if radius == DIFFER]
+    other = [isolated(names[m]) for m, radius in enumerate(agree) if radius == DIFFER]
     agrees, differs = ("agree on", "differ in") if many else ("agrees on", "differs in")
     return " and ".join(f"{verb} {_listed(parts)}" for verb, parts in ((agrees, same), (differs, other)) if parts)
 

@@ -43,8 +43,8 @@ def status_line(info: ModelInfo) -> str:
     facts = (
         info.device.upper(),
         info.name,
-        f"{info.n_concepts} concepts × {info.bits_per_concept} bits",
-        f"{count(info.n_classes)} classes",
+        f"{count(info.n_concepts, 'concept')} × {count(info.bits_per_concept, 'bit')}",
+        count(info.n_classes, "class"),
         count(info.n_gallery, "image"),
     )
     items = "".join(f"<li>{text(fact)}</li>" for fact in facts)

@@ -9,7 +9,7 @@ import matplotlib
 import numpy as np
 from PIL import Image
 
-__all__ = ["map_picture", "map_rgba", "map_strength", "photo_picture"]
+__all__ = ["map_picture", "map_rgba", "map_strength", "photo_picture", "webp_picture"]
 
 MAP_SIDE = 224  # pixels; browsers stretch it over the photo
 FULL_COLOR = 4.0  # a peak of this many times the average gets the brightest color; a flatter map stays dim
@@ -19,6 +19,11 @@ CLEAR = 0.5  # below this many times the average the photo stays clear
 def photo_picture(rgb: np.ndarray, quality: int = 84) -> str:
     """Return RGB uint8 (h, w, 3) as a data address."""
     return _data_address(Image.fromarray(rgb), quality)
+
+
+def webp_picture(content: bytes) -> str:
+    """Return the bytes of a WebP file as a data address."""
+    return "data:image/webp;base64," + base64.b64encode(content).decode("ascii")
 
 
 def map_picture(concept_map: np.ndarray) -> str:
@@ -54,4 +59,4 @@ def _inferno() -> np.ndarray:
 def _data_address(image: Image.Image, quality: int) -> str:
     file = io.BytesIO()
     image.save(file, "WEBP", quality=quality, method=2)
-    return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+    return webp_picture(file.getvalue())

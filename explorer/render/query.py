@@ -1,7 +1,7 @@
 """The image in hand, and the strip of gallery images to choose another one from."""
 
 from ..records import BitCell, ModelInfo, Photo, Thumbnail, ThumbnailPage
-from .markup import action, count, icon, text, thumbnail_url
+from .markup import action, count, icon, isolated, text, thumbnail_url
 from .palette import badge, color_style
 from .pictures import photo_picture
 
@@ -11,7 +11,7 @@ __all__ = ["code_ribbon", "image_in_hand", "picker"]
 def image_in_hand(photo: Photo, cells: tuple[BitCell, ...], info: ModelInfo, names: tuple[str, ...]) -> str:
     """Show the query image with its whole code."""
     facts = (photo.family, f"{photo.width} × {photo.height}", photo.origin)
-    line = " · ".join(text(fact) for fact in facts if fact)
+    line = " · ".join(isolated(fact) for fact in facts if fact)
     return (
         '<section class="ch-hand" aria-label="The image in hand">'
         f'<img src="{photo_picture(photo.rgb)}" alt="Query image: {text(photo.title)}" width="112" height="112">'

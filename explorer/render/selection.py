@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from .markup import action, count, icon, text
+from .markup import action, count, icon, isolated, text
 from .palette import badge, color_style
 
 __all__ = ["selection_chips", "selection_words"]
@@ -39,10 +39,10 @@ def selection_words(
     where: tuple[str, ...] = (),
 ) -> str:
     """Return the conditions as escaped words: ``in Wren with Concept 1 = 01``; empty where there is none."""
-    places = " and ".join(text(word) for word in (_class_words(classes), family) if word)
+    places = " and ".join(isolated(word) for word in (_class_words(classes), family) if word)
     values = [(column, value) for column, _, value in (one.partition("=") for one in where)]
     values += [(names[concept], pattern) for concept, pattern in enumerate(patterns) if pattern]
-    which = " and ".join(f"{text(name)} = <code>{text(value)}</code>" for name, value in values)
+    which = " and ".join(f"{isolated(name)} = <code>{text(value)}</code>" for name, value in values)
     return (f" in {places}" if places else "") + (f" with {which}" if which else "")
 
 

@@ -89,7 +89,7 @@ def _ends(epochs: int, top: str, bottom: str) -> str:
     """Write the ends of both axes; screen readers have them in the picture's words."""
     return (
         f'<div class="ch-ends" aria-hidden="true"><span class="is-top">{top}</span><span class="is-bottom">{bottom}'
-        f'</span><span class="is-first">1</span><span class="is-last">epoch {epochs}</span></div>'
+        f"</span><span>1</span><span>epoch {epochs}</span></div>"
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ..training_records import ClassPreview, IntakeReport
 from .markup import action, count, icon, pager, pressed, text
-from .pictures import photo_picture
+from .pictures import webp_picture
 
 __all__ = ["PER_PAGE", "data_step", "data_summary"]
 
@@ -139,8 +139,8 @@ def _previews(report: IntakeReport, page: int) -> str:
 
 
 def _preview(one: ClassPreview) -> str:
-    pictures = "".join(f'<img src="{photo_picture(rgb, 70)}" alt="">' for rgb in one.rgb[:3])
-    blanks = '<i aria-hidden="true"></i>' * (3 - len(one.rgb[:3]))
+    pictures = "".join(f'<img src="{webp_picture(content)}" alt="">' for content in one.pictures[:3])
+    blanks = '<i aria-hidden="true"></i>' * (3 - len(one.pictures[:3]))
     broken = f" · {count(one.n_broken)} unreadable" if one.n_broken else ""
     return (
         f'<li><div class="ch-trio">{pictures}{blanks}</div><strong title="{text(one.name)}">{text(one.name)}</strong>'

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ..training_records import Plan
-from .markup import action, text
+from .markup import action, count, text
 from .train_steps import duration
 
 __all__ = ["CONCEPTS", "EPOCHS", "PER_CONCEPT", "TOP_WEIGHT", "estimate_line", "plan_step", "plan_summary"]
@@ -45,7 +45,8 @@ def plan_summary(plan: Plan | None) -> str:
     """Say the plan in a few words."""
     if plan is None:
         return ""
-    return f"from {plan.start}, {plan.n_concepts} × {plan.n_bits // plan.n_concepts} bits, {plan.epochs} epochs"
+    bits = count(plan.n_bits // plan.n_concepts, "bit")
+    return f"from {plan.start}, {plan.n_concepts} × {bits}, {count(plan.epochs, 'epoch')}"
 
 
 def estimate_line(minutes: float | str | None) -> str:

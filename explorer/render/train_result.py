@@ -1,7 +1,7 @@
 """Step Result: before and after, as numbers, as moved sub-codes and as maps; then the model itself."""
 
 from ..training_records import RunResult
-from .markup import action, icon, text, thumbnail_url
+from .markup import action, icon, isolated, text, thumbnail_url
 from .train_flow import flow_card
 from .train_maps import both_maps
 from .train_steps import duration
@@ -39,8 +39,8 @@ def download_line(path: str, name: str, size: int, once: str) -> str:
     """Return the link to a zip on this server, which the page follows by itself once."""
     return (
         f'<p class="ch-ready" role="status">Your zip is ready: <a data-follow="{text(once)}" download="{text(name)}" '
-        f'href="{thumbnail_url(path)}">{text(name)}</a> <span class="ch-muted">{max(size / 1e6, 0.1):.1f} MB. Unpack '
-        "it, then: python app.py --checkpoint FOLDER</span></p>"
+        f'href="{thumbnail_url(path)}">{isolated(name)}</a> <span class="ch-muted">{max(size / 1e6, 0.1):.1f} MB. '
+        "Unpack it, then: python app.py --checkpoint FOLDER</span></p>"
     )
 
 

@@ -22,12 +22,14 @@ from .galleries import GalleryShelf, ShownGallery
 from .parts import selection_of
 from .uploads import UploadStore, digest_of
 
-__all__ = ["GUEST_PREFIX", "PhotoService", "thumbnail"]
+__all__ = ["GUEST_PREFIX", "UNLABELED", "PhotoService", "thumbnail"]
 
 DISPLAY_SIDE = 720  # longer side in pixels of what is sent to the browser
 SMALL_SIDE = 224
 GUEST_PREFIX = "guest:"  # names an image that came with a call by its content, so whoever asks about it has it
+UNLABELED = "unlabeled"  # the class of an image that has none, for people
 _SENT = ("upload", "guest")
+_MISSING = "That image is not in the gallery of this model; choose another one."
 
 
 class PhotoService:
@@ -138,9 +140,13 @@ class PhotoService:
         random = np.random.default_rng()
         if gallery is not gallery.sample and (search.split() or selection):
             n = _search_like(gallery, search, selection, 0, 0).n_matching
-            some = _search_like(gallery, search, selection, int(random.integers(max(n, 1))), 2) if n else None
-            found = gallery.images(some.rows) if some else ()
-            others = [f"gallery:{stored.image_id}" for stored in found]
+            if not n:
+                return current
+            at = int(random.integers(n))
+            rows = _search_like(gallery, search, selection, at, 2).rows
+            if at == n - 1:  # behind the last image comes the first one
+                rows = np.append(rows, _search_like(gallery, search, selection, 0, 1).rows)
+            others = [f"gallery:{stored.image_id}" for stored in gallery.images(rows)]
             return next((name for name in others if name != current), current)
         shown = gallery.sample
         rows = self._rows_like(shown, search, selection)
@@ -241,18 +247,21 @@ def row_of(gallery: AnyGallery, image: str) -> int:
     """Return the row of a gallery image named as in a session."""
     row = gallery.row_of(image.partition(":")[2])
     if row is None:
-        raise QueryError("That image is not in the gallery of this model; choose another one.")
+        raise QueryError(_MISSING)
     return row
 
 
 def stored_image(gallery: AnyGallery, image: str) -> StoredImage:
     """Return what a gallery tells of an image named as in a session."""
-    return gallery.images(np.array([row_of(gallery, image)]))[0]
+    found = gallery.images(np.array([row_of(gallery, image)]))
+    if not found:  # its row was known, and has gone since
+        raise QueryError(_MISSING)
+    return found[0]
 
 
 def class_of(stored: StoredImage) -> str:
     """Name the class of an image for people."""
-    return stored.class_name or "unlabeled"
+    return stored.class_name or UNLABELED
 
 
 def thumbnail(stored: StoredImage) -> Thumbnail:

@@ -1,5 +1,7 @@
 """What the sub-codes of a concept hold: cells with their images and classes, a plane of values, a dictionary."""
 
+from itertools import islice
+
 import numpy as np
 
 from concepthash.codes import subcode_text
@@ -11,7 +13,7 @@ from concepthash.gallery.selection import ANY
 from ..subcode_records import CellGrid, Crop, Dictionary, Plane, Share, SubcodeCell
 from .cache import AnswerCache
 from .explain import ExplainService
-from .photos import PhotoService, class_of, thumbnail
+from .photos import UNLABELED, PhotoService, thumbnail
 
 __all__ = ["CROPS", "MAP_BITS", "SubcodeService"]
 
@@ -58,10 +60,9 @@ class SubcodeService:
         patterns = [_pattern(size, axes, text) for text in texts]
         counted = _Counts(gallery, cells, len(texts))
         rows = _rows_of_cells(cells, counted.sizes)
-        found = tuple(
-            counted.cell(i, texts[i], patterns[i], self._crops(gallery, concept, rows[i], margins, CROPS[len(axes)]))
-            for i in range(len(texts))
-        )
+        best = [representatives(some, gallery.labels, margins, CROPS[len(axes)]) for some in rows]
+        crops = _crops(gallery, concept, best, [margins[some] for some in best])
+        found = tuple(counted.cell(i, texts[i], patterns[i], crops[i]) for i in range(len(texts)))
         query = self._text(checkpoint, visitor, image, bits)
         return CellGrid(concept, bits, found, len(gallery), query)
 
@@ -72,14 +73,15 @@ class SubcodeService:
             raise QueryError("A sub-code of one bit spans no plane; look at its two cells instead.")
         first, second = (concept * gallery.bits_per_concept + axis for axis in axes)
         rows = np.unique(np.linspace(0, len(gallery) - 1, min(POINTS, len(gallery))).astype(np.int64))
-        stored = gallery.images(rows)
+        class_names = [name or UNLABELED for name in (*gallery.class_names, "")]  # -1 picks the last
+        family_names = (*gallery.family_names, "")
         logits = self._explain.code_logits(checkpoint, visitor, image)
         return Plane(
             concept,
             (first, second),
-            tuple(f"gallery:{one.image_id}" for one in stored),
-            tuple(map(class_of, stored)),
-            tuple(one.family for one in stored),
+            tuple(f"gallery:{gallery.image_ids[row]}" for row in rows.tolist()),
+            tuple(class_names[label] for label in gallery.labels[rows].tolist()),
+            tuple(family_names[family] for family in gallery.family_ids[rows].tolist()),
             np.stack([gallery.code_logits[rows, first], gallery.code_logits[rows, second]], axis=1),
             (float(logits[first]), float(logits[second])),
             len(gallery),
@@ -95,13 +97,13 @@ class SubcodeService:
         first, last = page * ENTRIES, min((page + 1) * ENTRIES, n_used)
         shown = np.flatnonzero((book.ranks >= first) & (book.ranks < last))
         counted = _Counts(gallery, book.ranks[shown] - first, last - first, shown)
-        entries = []
-        for i in range(last - first):
-            code, rows = subcode_text(book.codes[first + i]), shown[book.ranks[shown] == first + i]
-            entries.append(counted.cell(i, code, code, self._entry_crops(gallery, concept, rows)))
+        codes = [subcode_text(code) for code in book.codes[first:last]]
+        best = [_best_of_entry(gallery, concept, shown[book.ranks[shown] == rank]) for rank in range(first, last)]
+        crops = _crops(gallery, concept, [rows for rows, _ in best], [margins for _, margins in best])
+        entries = tuple(counted.cell(i, code, code, crops[i]) for i, code in enumerate(codes))
         own = self._text(checkpoint, visitor, image, tuple(range(gallery.n_bits)[gallery.bits_of(concept)]))
         n_once = int((book.counts == 1).sum())
-        return Dictionary(concept, tuple(entries), n_used, gallery.bits_per_concept, n_once, page, n_pages, own)
+        return Dictionary(concept, entries, n_used, gallery.bits_per_concept, n_once, page, n_pages, own)
 
     def _text(self, checkpoint: str, visitor: str, image: str, bits: tuple[int, ...]) -> str:
         """Write some bits of an image's code; nothing where there is no image."""
@@ -117,20 +119,6 @@ class SubcodeService:
         key = ("book", gallery.path, gallery.created, concept)
         book: CodeBook = self._kept.get(key, lambda: code_book(gallery, concept))
         return book
-
-    def _crops(self, gallery: Gallery, concept: int, rows: np.ndarray, margins: np.ndarray, n: int) -> tuple[Crop, ...]:
-        best = representatives(rows, gallery.labels, margins, n)
-        return tuple(_crop(gallery, concept, int(row), float(margins[row])) for row in best)
-
-    def _entry_crops(self, gallery: Gallery, concept: int, rows: np.ndarray) -> tuple[Crop, ...]:
-        """Put the medoid before the clearest images: the one whose values are nearest to the mean of its code."""
-        some = rows[:: max(1, len(rows) // _MEDOID_OF)]
-        logits = gallery.code_logits[some, gallery.bits_of(concept)]  # (n, K/M)
-        margins = np.abs(logits).min(axis=1)
-        medoid = int(np.square(logits - logits.mean(axis=0)).sum(axis=1).argmin())
-        best = representatives(np.arange(len(some)), gallery.labels[some], margins, ENTRY_CROPS)
-        order = [medoid, *(i for i in best.tolist() if i != medoid)][:ENTRY_CROPS]
-        return tuple(_crop(gallery, concept, int(some[i]), float(margins[i])) for i in order)
 
 
 class _Counts:
@@ -181,10 +169,27 @@ def _top(counts: np.ndarray, names: tuple[str, ...]) -> list[tuple[Share, ...]]:
     ]
 
 
-def _crop(gallery: Gallery, concept: int, row: int, margin: float) -> Crop:
+def _best_of_entry(gallery: Gallery, concept: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Put the medoid before the clearest images: the one whose values are nearest to the mean of its code.
+
+    Returns rows and margins.
+    """
+    some = rows[:: max(1, len(rows) // _MEDOID_OF)]
+    logits = gallery.code_logits[some, gallery.bits_of(concept)]  # (n, K/M)
+    margins = np.abs(logits).min(axis=1)
+    medoid = int(np.square(logits - logits.mean(axis=0)).sum(axis=1).argmin())
+    best = representatives(np.arange(len(some)), gallery.labels[some], margins, ENTRY_CROPS)
+    order = [medoid, *(i for i in best.tolist() if i != medoid)][:ENTRY_CROPS]
+    return some[order], margins[order]
+
+
+def _crops(gallery: Gallery, concept: int, rows: list[np.ndarray], margins: list[np.ndarray]) -> list[tuple[Crop, ...]]:
+    """Describe the crops of all cells; their pictures are fetched together, since each may be a round trip."""
+    every = np.concatenate([np.empty(0, dtype=np.int64), *rows])
     centers = gallery.attention_centers
-    center = None if centers is None else tuple(centers[row, concept].tolist())
-    return Crop(thumbnail(gallery.images(np.array([row]))[0]), center, margin)
+    looks = [None] * len(every) if centers is None else map(tuple, centers[every, concept].tolist())
+    crops = map(Crop, map(thumbnail, gallery.images(every)), looks, np.concatenate([[], *margins]).tolist())
+    return [tuple(islice(crops, len(some))) for some in rows]
 
 
 def _pattern(size: int, axes: tuple[int, ...], text: str) -> str:

@@ -22,12 +22,21 @@ def start_sweeping(*sweeps: Callable[[], None], seconds: float = 60.0) -> thread
     return is_over
 
 
-def delete_older(folder: Path, seconds: float, clock: Callable[[], float] = time.time) -> None:
-    """Delete the files below a folder that were written more than ``seconds`` ago, those cut short included."""
+def delete_older(folder: Path, seconds: float, clock: Callable[[], float] = time.time) -> list[str]:
+    """Delete the files below a folder that were written more than ``seconds`` ago, those cut short included.
+
+    Returns
+    -------
+    list[str]
+        The files that were deleted.
+    """
     oldest = clock() - seconds
+    deleted = []
     for path in sorted(folder.rglob("*"), reverse=True):  # what is in a folder before the folder
         with suppress(OSError):  # not empty, or gone already
             if path.is_dir() and not path.is_symlink():
                 path.rmdir()
             elif path.lstat().st_mtime < oldest:
                 path.unlink()
+                deleted.append(str(path))
+    return deleted

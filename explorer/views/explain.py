@@ -22,7 +22,7 @@ CHOICES = {"method": ("rollout", "raw", "gradient"), "head_fusion": ("mean", "ma
 def explain_tab(page: gr.Blocks, api: Api, session: gr.State, tabs: gr.Tabs) -> None:
     """Put the tab's content here and let it follow the session."""
     services = api.services
-    surface(guide(), elem_id="ch-guide")
+    surface(guide())
     panel = surface(elem_id="ch-explain")
 
     @guarded(in_place)

@@ -155,7 +155,7 @@ def _told(services: Services, session: Session, number: int, *, is_answer: bool 
         "link": link_of(session, known) if known else "",
         "screen": screen_of(session),
         "upload": upload,
-        "without": missing_of(session),
+        "without": missing_of(session, known) if known else "",
         "number": number,
         "answer": is_answer,
     }

@@ -31,7 +31,7 @@ def subcodes_tab(page: gr.Blocks, api: Api, session: gr.State, tabs: gr.Tabs) ->
     panel = surface(elem_id="ch-subcodes")
     plane = plot("null", elem_id="ch-plane")
     flip = surface(elem_id="ch-flip")
-    file = surface(elem_id="ch-file")
+    file = surface()
 
     @guarded(lambda message: (in_place(message), "null", ""))
     def show(now: Session, request: gr.Request) -> Any:

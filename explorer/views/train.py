@@ -109,7 +109,7 @@ def act_on_train(
 ) -> Draft:
     """Return the draft after one action on this tab; those on runs are passed on to the service first."""
     training = services.training
-    if do == "start":
+    if do == "start" and draft.step == "plan":  # a second click finds another step
         report = reports.get(draft.source)
         if not is_ready(report) or report is None:
             gr.Warning(NOT_STARTED, title="Not done")

@@ -29,7 +29,7 @@ def receive_images(
     services: Services, parts: TrainParts, draft: gr.State, reports: gr.State, found: gr.State, acted: Any
 ) -> None:
     """Let the upload buttons and the list of folders fill ``reports``; ``acted`` is the step's own listener."""
-    checked = [reports, found]
+    checked, names = [reports, found], gr.State(())  # names: of the added classes that were last checked
 
     @guarded(unchanged)
     def name_after(drafted: Draft, path: str | None) -> Any:
@@ -49,11 +49,11 @@ def receive_images(
     def add(drafted: Draft, paths: list[str] | None) -> Any:
         return drafted.replace(source="files").with_files(drafted.class_name, paths) if paths else gr.skip()
 
-    @guarded(lambda message: (unchanged(message), gr.skip()))
+    @guarded(lambda message: (unchanged(message), gr.skip(), gr.skip()))
     def check_files(drafted: Draft, told: Reports, number: int, request: gr.Request) -> Any:
         visitor, files = request.session_hash or "", {name: [Path(p) for p in paths] for name, paths in drafted.files}
         ask = (lambda: services.training.check_files(visitor, files)) if files else None
-        return with_report(services, told, visitor, "files", ask), number + 1
+        return with_report(services, told, visitor, "files", ask), number + 1, tuple(files)
 
     @guarded(lambda message: (unchanged(message), gr.skip()))
     def check_folder(told: Reports, number: int, event: gr.EventData, request: gr.Request) -> Any:
@@ -66,21 +66,36 @@ def receive_images(
             number + 1,
         )
 
-    @guarded(lambda message: (unchanged(message), gr.skip()))
-    def after_removal(drafted: Draft, told: Reports, number: int, request: gr.Request) -> Any:
-        report = told.get("files")
-        if report is None or {one.name for one in report.classes} <= {name for name, _ in drafted.files}:
-            return gr.skip(), gr.skip()
+    @guarded(lambda message: (unchanged(message), gr.skip(), gr.skip()))
+    def after_removal(drafted: Draft, told: Reports, number: int, last: tuple[str, ...], request: gr.Request) -> Any:
+        if set(last) <= {name for name, _ in drafted.files}:  # what is added is checked when it comes
+            return gr.skip(), gr.skip(), gr.skip()
         return check_files(drafted, told, number, request)
 
     parts.zip.upload(name_after, [draft, parts.zip], draft, **QUICK).then(
-        check_zip, [reports, found, parts.zip], checked, show_progress_on=parts.data, **CHECKS
+        check_zip,
+        [reports, found, parts.zip],
+        checked,
+        show_progress_on=parts.data,
+        trigger_mode="always_last",
+        **CHECKS,
     )
     parts.images.upload(add, [draft, parts.images], draft, **QUICK).then(
-        check_files, [draft, reports, found], checked, show_progress_on=parts.data, **CHECKS
+        check_files,
+        [draft, reports, found],
+        [*checked, names],
+        show_progress_on=parts.data,
+        trigger_mode="always_last",  # a class added while the last check runs is checked after it
+        **CHECKS,
     )
     parts.data.act(check_folder, [reports, found], checked, show_progress_on=parts.data, **CHECKS)
-    acted.then(after_removal, [draft, reports, found], checked, **(CHECKS | {"show_progress": "hidden"}))
+    acted.then(
+        after_removal,
+        [draft, reports, found, names],
+        [*checked, names],
+        trigger_mode="always_last",
+        **(CHECKS | {"show_progress": "hidden"}),
+    )
 
 
 def with_report(

@@ -1,5 +1,6 @@
 """What becomes of a finished run: opened on every tab, downloaded as a zip, and remembered by the browser."""
 
+import json
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -22,20 +23,29 @@ __all__ = ["Opened", "TrainMemory", "hand_over_models", "menu_of", "train_memory
 Opened = tuple[tuple[str, str, str], ...]  # (token of the run, words on the menu, name of the model)
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 MOST = 20  # runs that a browser remembers
-MIXED_WITH = "concepthash-train-v1"  # the same at every start, so that browsers remember across them
+SCRIPT = Path(__file__).resolve().parent.parent.parent / "assets" / "memory.js"
+REMEMBERED = "(draft) => [draft, localStorage.getItem('ch-train-v2') || '']"
 
 
 @dataclass(frozen=True)
 class TrainMemory:
-    """What outlives the tab: ``mine``, the models that only this visitor opened, and what the browser has ``kept``."""
+    """What outlives the tab: ``mine``, the models that only this visitor opened, and what the browser keeps."""
 
     mine: gr.State
-    kept: gr.BrowserState
+    kept: gr.HTML
 
 
 def train_memory() -> TrainMemory:
     """Put the memory on the page, outside of any tab: what is in a tab is not there before it is opened."""
-    return TrainMemory(gr.State(()), gr.BrowserState({}, storage_key="ch-train-v1", secret=MIXED_WITH))
+    kept = gr.HTML(
+        "",
+        html_template="<i></i>",  # nothing of it is shown
+        js_on_load=SCRIPT.read_text(encoding="utf-8"),
+        elem_id="ch-memory",
+        apply_default_css=False,
+        visible="hidden",
+    )
+    return TrainMemory(gr.State(()), kept)
 
 
 def menu_of(names: tuple[str, ...], opened: Opened) -> list[tuple[str, str]]:
@@ -76,12 +86,13 @@ def hand_over_models(
         return download_line(path.as_posix(), path.name, path.stat().st_size, uuid.uuid4().hex)
 
     @guarded(lambda message: (gr.skip(), gr.skip()))
-    def recall(drafted: Draft, known: Any) -> Any:
+    def recall(drafted: Draft, remembered: str | None) -> Any:
+        known = _read(remembered)
         runs, opened = _kept_runs(services, known), _kept_models(services, known)
         return (drafted.replace(runs=runs) if runs else gr.skip()), (opened if opened else gr.skip())
 
-    def remember(drafted: Draft, opened: Opened, known: Any) -> Any:
-        wanted = {"runs": [list(run) for run in drafted.runs[:MOST]], "opened": [list(one) for one in opened[-MOST:]]}
+    def remember(drafted: Draft, opened: Opened, known: str | None) -> Any:
+        wanted = json.dumps({"runs": drafted.runs[:MOST], "opened": opened[-MOST:]})
         return gr.skip() if wanted == known else wanted
 
     parts.result.act(
@@ -92,7 +103,9 @@ def hand_over_models(
         download, draft, parts.file, concurrency_id="export", concurrency_limit=2, show_progress="minimal",
         show_progress_on=parts.result, api_visibility="private",
     )  # fmt: skip
-    page.load(recall, [draft, kept], [draft, mine], concurrency_id="train", concurrency_limit=4, **QUIET)
+    page.load(
+        recall, [draft, kept], [draft, mine], js=REMEMBERED, concurrency_id="train", concurrency_limit=4, **QUIET
+    )  # fmt: skip
     gr.on(
         [draft.change, mine.change],
         remember,
@@ -120,6 +133,14 @@ def _words(services: Services, opened: Opened, draft: Draft) -> str:
     taken = {words for token, words, _ in opened if token != draft.run} | set(services.model_names)
     name = draft.name_of(draft.run)
     return next(words for n in range(1, 1000) if (words := name if n == 1 else f"{name} ({n})") not in taken)
+
+
+def _read(remembered: str | None) -> Any:
+    """Read what a browser kept, which is not trusted to be anything."""
+    try:
+        return json.loads(remembered or "{}")
+    except ValueError:
+        return {}
 
 
 def _kept_runs(services: Services, kept: Any) -> tuple[tuple[str, str], ...]:

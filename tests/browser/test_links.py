@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 import pytest
 from builders import tiny_classes, tiny_config, tiny_model
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from concepthash.checkpoint import save_checkpoint
 from explorer.link import KEYS
@@ -183,6 +183,32 @@ def test_quick_back_and_forward_end_where_the_address_is(enter: Open) -> None:
         page.wait_for_timeout(1200)
         screens.add(expect_what_the_address_says(page))
     assert steps(page) == length and len(screens) > 1
+
+
+def test_a_lost_answer_to_a_step_back_costs_that_step_alone(enter: Open) -> None:
+    page = enter()
+    for number in (1, 2):
+        page.locator(".ch-thumb").nth(number).click()
+        page.wait_for_function(f"history.length === {1 + number}")
+
+    def lose(route: Route) -> None:
+        if '"restore"' in (route.request.post_data or ""):
+            route.fulfill(json={"event_id": "lost"})
+        else:
+            route.fallback()
+
+    page.route("**/queue/join*", lose)
+    page.go_back()
+    page.wait_for_timeout(500)
+    page.unroute("**/queue/join*")
+    before = query_of(page)
+    page.wait_for_timeout(10_000)
+    page.locator(".ch-thumb").nth(3).click()
+    page.wait_for_function("before => location.search !== before", arg=before)
+    expect_what_the_address_says(page)
+    page.go_back()
+    expect(page.locator(".ch-thumb").nth(1)).to_have_attribute("aria-current", "true")
+    assert query_of(page) == before
 
 
 def expect_what_the_address_says(page: Page) -> str:

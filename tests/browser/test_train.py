@@ -139,6 +139,24 @@ def test_a_closed_page_loses_no_run_and_nobody_else_sees_it(tab: Page, trainer: 
         expect(other.locator(".ch-run")).to_have_count(0)
 
 
+def test_two_tabs_of_one_browser_remember_the_runs_of_both(tab: Page, trainer: str, fake: FakeTraining) -> None:
+    other = tab.context.new_page()
+    other.goto(trainer)
+    expect(other.locator(".ch-card").first).to_be_visible()
+    open_tab(other)
+    start(tab)
+    start(other)
+    expect_remembered(other, "token1", "token0")
+    tab.get_by_role("button", name="Delete", exact=True).click()
+    tab.get_by_role("button", name="Delete for good").click()
+    expect_remembered(other, "token1")
+
+
+def expect_remembered(page: Page, *tokens: str) -> None:
+    kept = "JSON.parse(localStorage.getItem('ch-train-v2')).runs.map((run) => run[0]).join()"
+    page.wait_for_function(f"tokens => {kept} === tokens", arg=",".join(tokens))
+
+
 def test_a_second_run_waits_says_its_place_and_can_be_deleted(tab: Page, fake: FakeTraining) -> None:
     start(tab, 200)
     tab.get_by_role("button", name="Plan", exact=False).filter(has_text="from tiny").click()

@@ -61,6 +61,8 @@ def test_a_model_is_trained_stopped_resumed_opened_and_taken_home(
         expect(page.get_by_role("tab", name="Explain")).to_have_attribute("aria-selected", "true", timeout=SOON)
         expect(page.locator("#ch-brand")).to_contain_text("24 images", timeout=SOON)
         match_by_first_concept(page)
+        page.get_by_role("button", name="Copy link").click()
+        expect(page.locator("#ch-link [role=status]")).to_have_text("No link leads to this model.")
         with visit(address) as other:
             other.locator("#ch-model input").click()
             expect(other.get_by_role("option", name="tiny")).to_be_visible()

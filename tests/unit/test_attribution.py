@@ -20,7 +20,7 @@ from concepthash.backbones import capture_attention
 from concepthash.checkpoint import Checkpoint
 from concepthash.encoder import Encoder
 from concepthash.errors import ConfigError
-from concepthash.model import ConceptHash
+from concepthash.model import ConceptHash, ConceptHashOutput
 
 
 def random_attention(n_blocks: int = 3, tokens: int = 14) -> list[Tensor]:

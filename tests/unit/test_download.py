@@ -4,10 +4,12 @@ import errno
 import hashlib
 import io
 import os
+import ssl
 import tarfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from http.client import HTTPConnection, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -81,6 +83,7 @@ def shop() -> Iterator[Shop]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that leaves is no fault
     shop.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -214,6 +217,23 @@ def test_a_disk_too_small_is_found_out_before(shop: Shop, tmp_path: Path, monkey
     assert "needs 5120 more bytes, but 10 are free" in refusal(shop.archive("a.tgz"), tmp_path)
 
 
+@pytest.mark.parametrize(
+    "fault", [OSError(errno.EHOSTUNREACH, "No route to host"), ssl.SSLEOFError(8, "EOF"), ssl.SSLError(1, "bad record")]
+)
+@pytest.mark.parametrize("place", ["read", "getresponse"])
+def test_a_fault_of_the_network_is_tried_again_and_no_fault_of_the_disk(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: OSError, place: str
+) -> None:
+    def fail(*_: object) -> None:
+        tries.append(1)
+        raise fault
+
+    shop.files["a.tgz"], tries = CONTENT, []
+    monkeypatch.setattr(HTTPResponse if place == "read" else HTTPConnection, place, fail)
+    assert f"broke off ({fault.strerror}); check the connection" in refusal(shop.archive("a.tgz"), tmp_path)
+    assert len(tries) == 4
+
+
 def test_a_full_disk_is_one_sentence(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -317,7 +337,23 @@ def test_nothing_appears_until_all_is_there_and_right(shop: Shop, tmp_path: Path
     (tmp_path / "cub.partial" / "more.tgz").write_bytes(packed({"a.txt": b"found elsewhere"}))
     out.mkdir()  # an empty folder is no hindrance
     assert len(download(both, out, progress=False, pause=0)) == 1
-    assert len(shop.asked) == 2 and (out / "a.txt").is_file() and os.listdir(tmp_path) == ["cub"]
+    assert len(shop.asked) == 2 and (out / "a.txt").is_file()
+    assert sorted(os.listdir(tmp_path / "cub.partial")) == ["CUB.tgz", "more.tgz"]  # who put them there is not known
+
+
+def test_what_a_person_put_there_stays_and_what_was_fetched_goes(
+    shop: Shop, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop.files = {"CUB.tgz": birds(), "extra.mat": b"labels"}
+    own = {"more.tgz": packed({"a.txt": b""}), "CUB.tgz.wrong": b"mine"}
+    partial = tmp_path / "cub.partial"
+    partial.mkdir()
+    for name, content in (own | {"more.tgz.part": b"x", "CUB.tgz.part": birds()[:50]}).items():
+        (partial / name).write_bytes(content)
+    three = source(*map(shop.archive, ("CUB.tgz", "extra.mat", "more.tgz")))
+    assert len(download(three, tmp_path / "cub", progress=False, pause=0)) == 1
+    assert {file.name: file.read_bytes() for file in partial.iterdir()} == own
+    assert "cub.partial holds files that this run did not fetch; delete it" in caplog.text
 
 
 def test_a_damaged_archive_is_fetched_anew_by_the_next_run(shop: Shop, tmp_path: Path) -> None:
@@ -326,7 +362,8 @@ def test_a_damaged_archive_is_fetched_anew_by_the_next_run(shop: Shop, tmp_path:
     with pytest.raises(DataError, match=r"damaged or cut short, and was renamed to CUB\.tgz\.wrong"):
         download(one, tmp_path / "cub", progress=False, pause=0)
     shop.files = {"CUB.tgz": birds()}
-    assert len(download(one, tmp_path / "cub", progress=False, pause=0)) == 1 and os.listdir(tmp_path) == ["cub"]
+    assert len(download(one, tmp_path / "cub", progress=False, pause=0)) == 1
+    assert os.listdir(tmp_path / "cub.partial") == ["CUB.tgz.wrong"]
 
 
 def test_an_archive_with_something_else_in_it_does_not_appear(shop: Shop, tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ from PIL import Image
 from concepthash import encode
 from concepthash.data import ImageTable, read_dataset
 from concepthash.encode import encode_table
+from concepthash.encode_table import encode_images
+from concepthash.encoding import EncodeOptions
 from concepthash.errors import ConfigError, DataError, GalleryError
 from concepthash.gallery import Gallery, open_gallery
 from concepthash.gallery.opening import open_any_gallery
@@ -149,6 +151,20 @@ def test_a_gallery_inside_the_folder_of_images_is_refused(tmp_path: Path) -> Non
     for out in (tmp_path / "photos", tmp_path / "photos/gallery"):
         with pytest.raises(GalleryError, match="inside the folder of the images"):
             run(table, out)
+
+
+def test_an_object_store_lies_outside_the_folder_of_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = make_photos(tmp_path / "photos", n=2)
+    monkeypatch.chdir(tmp_path / "photos")
+    monkeypatch.setattr("concepthash.encode_table._encode_to_server", lambda *_: 2)
+
+    def encode_to(out: str) -> int:
+        options = EncodeOptions(server="clickhouse://host/birds", pictures=out)
+        return encode_images(FakeEncoder(), table, Path(out), options)
+
+    assert encode_to("s3://bucket/birds") == 2
+    with pytest.raises(GalleryError, match="inside the folder of the images"):
+        encode_to("birds")
 
 
 @pytest.mark.parametrize("out", ["~nobody-of-that-name/gallery", "gallery.partial", "n" * 300])

@@ -104,7 +104,7 @@ def test_a_file_that_was_written_again_with_the_same_size_is_seen(photos: Path, 
 
 def test_unreadable_files_are_tried_again_only_when_they_changed(photos: Path, out: Path) -> None:
     (photos / "class_0/002.png").write_bytes(b"broken now")
-    assert update(photos, out) == (Update(n_changed=1), [])
+    assert update(photos, out) == (Update(n_gone=1), [])  # nothing was stored for it
     assert [entry.path for entry in check(photos, out).skipped] == ["class_1/005.png", "class_0/002.png"]
     assert update(photos, out) == (Update(), [])
     save(photos / "class_1/005.png", 5)
@@ -149,7 +149,7 @@ def change(photos: Path) -> None:
 def test_several_processes_share_the_images_and_change_the_gallery_as_one(photos: Path, out: Path) -> None:
     shutil.copytree(out, out.with_name("alone"))
     change(photos)
-    done = Update(n_new=7, n_changed=3, n_gone=1)
+    done = Update(n_new=7, n_changed=2, n_gone=2)
     assert update(photos, out.with_name("alone"))[0] == done
     shares = together(photos, out, 3, how="update")
     assert shares == [f"12 3 {done}", f"12 4 {Update()}", f"12 2 {Update()}"]
@@ -202,7 +202,7 @@ def test_the_folder_must_be_the_one_the_gallery_was_made_of(photos: Path, out: P
 
 def test_a_gallery_of_the_third_format_is_encoded_once_again(photos: Path, out: Path) -> None:
     make_older(out, 3)
-    assert update(photos, out) == (Update(n_new=1, n_changed=7), [0, 1, 2, 3, 4, 6, 7])  # the new one is unreadable
+    assert update(photos, out) == (Update(n_changed=7), [0, 1, 2, 3, 4, 6, 7])  # the eighth is unreadable
     assert update(photos, out) == (Update(), [])
     check(photos, out)
 
@@ -263,6 +263,12 @@ def test_the_command_says_what_it_did(
     summary = SimpleNamespace(**json.loads(capsys.readouterr().out))
     assert (summary.n_new, summary.n_changed, summary.n_gone, summary.n_described) == (1, 0, 1, 0)
     assert (summary.n_encoded, summary.n_resumed, summary.n_skipped) == (1, 6, 1)
+    (photos / "class_0/002.png").write_bytes(b"broken now")
+    (photos / "class_0/101.png").write_bytes(b"never whole")
+    assert encode.main([*command, "--update", "--json"]) == 0
+    summary = SimpleNamespace(**json.loads(capsys.readouterr().out))
+    assert (summary.n_new, summary.n_changed, summary.n_gone) == (0, 0, 1)
+    assert (summary.n_encoded, summary.n_resumed, summary.n_skipped) == (0, 6, 3)
     assert encode.main([*command, "--update"]) == 0
     assert "0 images new, 0 changed, 0 gone, 0 described otherwise" in capsys.readouterr().out
 

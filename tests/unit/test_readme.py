@@ -9,12 +9,18 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from concepthash import average, encode, evaluate, train
+import app
+from concepthash import average, centers, download, encode, evaluate, import_official, train
 from concepthash.checkpoint import read_checkpoint
+from concepthash.data.aviary import __main__ as aviary
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COLORS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}  # that the Hub knows
+COMMANDS = {
+    command.__name__: command for command in (average, centers, download, encode, evaluate, import_official, train)
+}
+COMMANDS |= {"concepthash.data.aviary": aviary, "app.py": app}
 MODELS = sorted(p.parent for p in (ROOT / "checkpoints").glob("*/config.json"))
 
 
@@ -45,15 +51,32 @@ def test_figures_of_the_models_are_the_measured_ones(model: Path, page: str) -> 
         assert (f"{figures[name]:.3f}" if name in figures else "–") in row, name
 
 
-@pytest.mark.parametrize("command", [average, encode, evaluate, train], ids=lambda m: m.__name__)
-def test_options_in_the_text_exist(command: object, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("name", COMMANDS)
+def test_options_in_the_text_exist(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        command.main(["--help"])  # type: ignore[attr-defined]
+        COMMANDS[name].main(["--help"])
     known = set(re.findall(r"--[\w-]+", capsys.readouterr().out))
-    text = README + (ROOT / "checkpoints" / "README.md").read_text()
-    name = f"python -m {command.__name__}"  # type: ignore[attr-defined]
-    for call in re.findall(rf"{re.escape(name)}((?:[^\n`]|\\\n)*)", text):
-        assert set(re.findall(r"--[\w-]+", call)) <= known
+    calls = calls_of(name, README + (ROOT / "checkpoints" / "README.md").read_text())
+    assert calls
+    for call in calls:
+        assert set(re.findall(r"--[\w-]+", call)) <= known, call
+
+
+def calls_of(name: str, text: str) -> list[str]:
+    """Return each call of a command, or of a shell function that is short for it, with the lines it goes on."""
+    names = [name]
+    for short, called in re.findall(r"(\w+)\(\) \{ (?:python -m )?([\w.]+)", text):
+        names += [short] if called in names else []
+    return re.findall(rf"(?<![\w./-])(?:{'|'.join(map(re.escape, names))})(?=\s)(?:\\\n|\n +\[|[^\n`])*", text)
+
+
+def test_options_on_lines_that_go_on_are_found() -> None:
+    text = (
+        "launch -m concepthash.train --a \\\n  --b\n--c\ntrain() { python -m concepthash.train --d; }\n`train --e`, --f"
+    )
+    calls = ["concepthash.train --a \\\n  --b", "concepthash.train --d; }", "train --e"]
+    assert calls_of("concepthash.train", text) == calls
+    assert calls_of("app.py", "python app.py [--a]\n  [--b]\n--c") == ["app.py [--a]\n  [--b]"]
 
 
 def test_the_head_says_what_a_space_needs_to_start() -> None:

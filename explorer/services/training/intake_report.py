@@ -1,11 +1,11 @@
 """What was found in a visitor's images, as the tab Train shows it."""
 
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from concepthash.data import Inspection, read_image
@@ -16,6 +16,7 @@ from ...training_records import ClassPreview, IntakeReport
 __all__ = ["intake_report"]
 
 PREVIEW_SIDE = 160
+QUALITY = 70  # of WebP: an open page keeps them all, as a few kilobytes each
 PREVIEWS = 60  # classes that are shown by pictures
 SENTENCES = 200  # of one kind
 
@@ -40,13 +41,15 @@ def intake_report(
     )
 
 
-def _previews(paths: Sequence[Path]) -> tuple[np.ndarray, ...]:
+def _previews(paths: Sequence[Path]) -> tuple[bytes, ...]:
     pictures = []
     for path in paths:
         with suppress(ImageError):
             image = Image.fromarray(read_image(path))
             image.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0)
-            pictures.append(np.asarray(image))
+            file = io.BytesIO()
+            image.save(file, "WEBP", quality=QUALITY, method=2)
+            pictures.append(file.getvalue())
     return tuple(pictures)
 
 

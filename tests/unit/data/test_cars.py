@@ -11,6 +11,7 @@ from concepthash.data import read_cars, read_dataset
 from concepthash.data.table import ImageTable
 from concepthash.errors import ConfigError, DataError
 
+REAL = Path(os.environ.get("CONCEPTHASH_SHARED", "")) / "data" / "cars196"
 INDEX = "path,class_id,split\nimages/2/b.jpg,2,test\nimages/1/a.jpg,1,train\nimages/10/c.jpg,10,train\n"
 CLASSES = (
     "class_id,class_name,make,body_type\n10,BMW M3 Coupe 2012,BMW,Coupe\n1,AM General Hummer SUV 2000,AM General,SUV\n"
@@ -94,6 +95,13 @@ def test_a_folder_of_images_may_have_a_table_of_classes(tmp_path: Path) -> None:
     assert read_dataset(root).class_names == ("Crow",)
 
 
+def test_a_folder_of_images_and_a_kit_may_have_an_index_of_something_else(tmp_path: Path, kit: Path) -> None:
+    index = "id,label\n1,a\n"
+    root = write(tmp_path / "plain", {"index.csv": index, "Crow/a.jpg": ""})
+    assert read_dataset(root).class_names == ("Crow",)
+    assert read_dataset(write(kit, {"index.csv": index})).class_names == NAMES
+
+
 def check_refusal(root: Path, part_of_message: str) -> None:
     with pytest.raises(DataError) as refused:
         read_dataset(root)
@@ -142,6 +150,11 @@ def test_the_one_list_of_the_authors_is_read(tmp_path: Path) -> None:
     check_kit(read_dataset(root), (names[1], names[2], names[0]))
 
 
+def test_a_kit_is_read_where_the_one_list_lies_beside_it(kit: Path) -> None:
+    write(kit, {"cars_annos.mat": "not read here"})
+    check_kit(read_dataset(kit), ("cars_train/1.jpg", "cars_train/2.jpg", "cars_test/1.jpg"))
+
+
 def test_test_photos_without_labels_are_left_out_with_a_line_in_the_log(
     kit: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -188,12 +201,14 @@ def test_annotations_without_a_field_and_an_incomplete_kit_are_named(kit: Path) 
     check_refusal(kit, "no devkit/cars_meta.mat")
 
 
-@pytest.mark.skipif("CONCEPTHASH_SHARED" not in os.environ, reason="CONCEPTHASH_SHARED names no folder of real data")
+@pytest.mark.skipif(
+    not os.environ.get("CONCEPTHASH_SHARED") or not REAL.is_dir(),
+    reason="CONCEPTHASH_SHARED names no folder with data/cars196",
+)
 def test_real_cars_tell_their_make_and_body_by_their_names() -> None:
     from concepthash.data.car_names import body_of, make_of
 
-    root = Path(os.environ["CONCEPTHASH_SHARED"]) / "data" / "cars196"
-    by_make, by_body = read_dataset(root), read_dataset(root, "body")
+    by_make, by_body = read_dataset(REAL), read_dataset(REAL, "body")
     assert len(by_make) == 6994 and len(by_make.class_names) == 196
     assert by_make.families == tuple(map(make_of, by_make.class_names))
     assert by_body.families == tuple(map(body_of, by_body.class_names))

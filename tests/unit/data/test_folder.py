@@ -46,6 +46,18 @@ def test_train_and_test_folders_are_a_split_and_not_classes(tmp_path: Path) -> N
     assert table.image_ids == ("test/Crow/b.jpg", "test/Jay/c.jpg", "train/Crow/a.jpg")
 
 
+@pytest.mark.parametrize(("train", "test"), [("Train", "Test"), ("training", "validation"), ("TRAIN", "dev")])
+def test_a_split_may_be_called_otherwise(tmp_path: Path, train: str, test: str) -> None:
+    table = read_image_folder(fill(tmp_path, f"{train}/Crow/a.jpg", f"{test}/Crow/b.jpg"))
+    assert table.class_names == ("Crow",) and table.is_train is not None
+    assert table.is_train.tolist() == [name.startswith(f"{train}/") for name in table.image_ids]
+
+
+def test_classes_that_are_called_like_a_split_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert read_image_folder(fill(tmp_path, "Train/a.jpg", "Test/b.jpg")).class_names == ("Test", "Train")
+    assert "called Test, Train, like the parts of a split" in caplog.text
+
+
 @pytest.mark.parametrize(
     "names", [("train/a.jpg", "test/b.jpg"), ("train/x/a.jpg",), ("train/x/a.jpg", "test/x/b.jpg", "bus/x/c.jpg")]
 )

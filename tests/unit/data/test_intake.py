@@ -5,6 +5,7 @@ import os
 import shutil
 import zipfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from concepthash.data import (
     unpack_zip,
 )
 from concepthash.data.intake_files import portable_name
+from concepthash.data.intake_findings import Look, find_problems
 from concepthash.errors import DataError
 
 
@@ -185,6 +187,12 @@ def test_the_same_picture_in_two_classes_forbids_training(tmp_path: Path) -> Non
     assert problem(tmp_path).startswith('1 picture lies in two classes, such as "2.png" of "Crow" and "x.png" of "Jay"')
     pairs = inspect_images(tmp_path).duplicates
     assert [(one.name, first.name) for one, first in pairs] == [("x.png", "2.png"), ("y.png", "2.png")]
+
+
+def test_a_copy_without_a_class_is_in_no_second_one(tmp_path: Path) -> None:
+    table = read_image_folder(filled(tmp_path, {"Crow": 2, "Jay": 2}))
+    table, looks = replace(table, labels=np.array([-1, 0, 1, 1])), [Look(bytes([i])) for i in (0, 0, 1, 2)]
+    assert find_problems(table, looks, IntakeLimits(min_images_per_class=1)) == ()
 
 
 def test_a_picture_twice_in_one_class_is_a_warning(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from concepthash.data import parquet_images, read_dataset, read_image, read_parquet
+from concepthash.data.parquet import is_parquet_layout
 from concepthash.data.table import ImageTable
 from concepthash.errors import DataError
 
@@ -153,6 +154,17 @@ def test_a_table_that_describes_a_folder_of_images_is_none(tmp_path: Path) -> No
     (tmp_path / "Crow").mkdir()
     (tmp_path / "Crow/a.png").write_bytes(photo(1))
     assert read_dataset(tmp_path).image_ids == ("Crow/a.png",)
+
+
+def test_a_table_of_something_else_leaves_a_folder_of_images_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path / "Crow/notes.parquet", ROWS, column="what")
+    (tmp_path / "bad.parquet").write_bytes(b"")
+    (tmp_path / "Crow/a.png").write_bytes(photo(1))
+    assert read_dataset(tmp_path).image_ids == ("Crow/a.png",) and "2 Parquet files beside the images" in caplog.text
+    write(tmp_path / "Crow/a.parquet", ROWS)
+    assert is_parquet_layout(tmp_path)
 
 
 def check_refusal(root: Path, part_of_message: str) -> None:

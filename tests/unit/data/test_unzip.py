@@ -111,6 +111,15 @@ def test_names_in_any_script_come_out_composed(file: Path, tmp_path: Path) -> No
     assert len(read_dataset(tmp_path / "intake")) == 2
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "cp437"])
+def test_names_are_read_without_the_flag_that_says_utf_8(file: Path, tmp_path: Path, encoding: str) -> None:
+    said = "Grünspecht/a.jpg".encode(encoding)
+    zipped(file, "x" * len(said))
+    file.write_bytes(file.read_bytes().replace(b"x" * len(said), said))  # as `zip -r` on Linux does
+    unpack_zip(file, tmp_path / "intake")
+    assert unpacked(tmp_path / "intake") == ["Grünspecht/a.jpg"]
+
+
 def test_characters_that_some_file_system_cannot_hold_become_underscores(file: Path, tmp_path: Path) -> None:
     unpack_zip(zipped(file, "Crow?/a:b\n\u202egpj.jpg", "CON/nul.jpg", "Jay. /x.jpg"), tmp_path / "intake")
     assert unpacked(tmp_path / "intake") == ["Crow_/a_b__gpj.jpg", "Jay/x.jpg", "_CON/_nul.jpg"]

@@ -8,15 +8,17 @@ import struct
 import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
 from live_page import LEAKS, live_page
 from PIL import Image
 
+from app import sweep
 from concepthash.data import read_image
 from concepthash.errors import ImageError
 from explorer.body_limit import BodyLimit
@@ -111,6 +113,11 @@ def test_a_body_that_does_not_say_its_size_is_refused_while_it_is_read(client: h
     assert answer.status_code == 413
 
 
+@pytest.mark.parametrize("path", ["run/upload", "call/upload", "mcp/gradio_api/upload"])
+def test_only_uploads_may_be_as_large_as_files(path: str, client: httpx.Client) -> None:
+    assert client.post(f"/gradio_api/{path}", content=b"x" * 70_000).status_code == 413
+
+
 def test_an_upload_that_is_too_large_is_refused(client: httpx.Client) -> None:
     answer = client.post("/gradio_api/upload", files={"files": ("a.png", bytes(30_000))})
     assert answer.status_code == 413 and "Traceback" not in answer.text
@@ -156,6 +163,8 @@ def test_an_allowance_comes_back_with_time() -> None:
         ("", "10.0.0.1", True, "10.0.0.1"),
         ("2a00:1:2:3:4:5:6:7", "10.0.0.1", True, "2a00:1:2:3::/64"),
         ("::ffff:8.8.8.8", "10.0.0.1", True, "8.8.8.8"),
+        ("8.8.8.8", "172.67.10.1", True, "8.8.8.8"),
+        ("192.168.1.20", "172.67.10.1", True, "192.168.1.20"),
     ],
 )
 def test_a_sender_is_whom_the_last_proxy_saw(forwarded: str, peer: str, is_behind_proxy: bool, expected: str) -> None:
@@ -205,19 +214,73 @@ def test_uploads_never_take_more_than_their_share(tmp_path: Path, monkeypatch: p
     assert put(tmp_path).status_code == 200
 
 
+def test_uploads_are_few_enough_to_be_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("explorer.body_limit.MOST_FILES", 2)
+    for name in ("a", "b"):
+        assert put(tmp_path).status_code == 200
+        (tmp_path / name).touch()
+    answer = put(tmp_path)
+    assert answer.status_code == 507 and "cannot store" in answer.json()["error"]
+
+
+def test_uploads_are_counted_now_and_then_beside_the_server_and_added_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = []
+    monkeypatch.setattr("explorer.body_limit.MOST", 7_000_000)
+    monkeypatch.setattr("explorer.body_limit._stored", lambda _: counted.append(threading.current_thread()) or (0, 0))
+    assert [answer.status_code for answer in put_each(tmp_path, [bytes(1_000_000)] * 3)] == [200, 200, 507]
+    assert len(counted) == 1 and counted[0] is not threading.main_thread()
+
+
+def test_uploads_that_are_deleted_while_they_are_counted_do_no_harm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scandir, gone = os.scandir, tmp_path / "gone"
+    gone.mkdir()
+
+    def deleted_before(path: str) -> object:
+        if str(path) == str(gone):
+            gone.rmdir()
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", deleted_before)
+    assert put(tmp_path).status_code == 200
+
+
 def put(folder: Path) -> httpx.Response:
     """Send a small file to a server that keeps uploads in a folder."""
+    return put_each(folder, [b"a file"])[0]
+
+
+def put_each(folder: Path, files: list[bytes]) -> list[httpx.Response]:
+    """Send files to one such server."""
 
     async def app(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    async def ask() -> httpx.Response:
+    async def ask() -> list[httpx.Response]:
         transport = httpx.ASGITransport(app=BodyLimit(app, 100, 100, 100, folder))
         async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
-            return await client.post("/gradio_api/upload", content=b"a file")
+            return [await client.post("/gradio_api/upload", content=file) for file in files]
 
     return asyncio.run(ask())
+
+
+def test_uploads_are_forgotten_by_name_when_they_are_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweeps: list[Callable[[], None]] = []
+    monkeypatch.setattr("explorer.services.sweeper.start_sweeping", lambda *given: sweeps.extend(given))
+    settings, idle = SimpleNamespace(uploads=tmp_path, upload_seconds=3600), SimpleNamespace(sweep=lambda: None)
+    page = SimpleNamespace(upload_file_set=set())
+    sweep(SimpleNamespace(settings=settings, photos=idle, explain=idle), page)
+    for name, age in (("old", 3700), ("new", 0)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+        page.upload_file_set.add(str(tmp_path / name))
+    for one in sweeps:
+        one()
+    assert page.upload_file_set == {str(tmp_path / "new")}
 
 
 def test_sweeping_goes_on_by_itself() -> None:
@@ -273,6 +336,7 @@ def test_a_local_server_has_no_rate_and_a_public_one_has() -> None:
     assert read_settings([], {}).calls_per_minute == 0
     assert read_settings(["--host", "0.0.0.0"], {}).calls_per_minute == 240
     assert read_settings(["--calls-per-minute", "9"], {}).calls_per_minute == 9
+    assert read_settings(["--calls-per-minute", "1"], {}).calls_per_minute == 1
     assert read_settings(["--host", "0.0.0.0", "--calls-per-minute", "0"], {}).calls_per_minute == 0
     assert read_settings([], {"CONCEPTHASH_CALLS_PER_MINUTE": "7"}).calls_per_minute == 7
 
@@ -283,7 +347,15 @@ def test_a_proxy_is_believed_in_a_space_only() -> None:
     assert read_settings(["--no-behind-proxy"], {"SPACE_ID": "someone/explorer"}).is_behind_proxy is False
 
 
-@pytest.mark.parametrize("flags", [["--upload-mb", "0"], ["--calls-per-minute", "-1"], ["--calls-at-once", "0"]])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--upload-mb", "0"],
+        ["--calls-per-minute", "-1"],
+        ["--calls-per-minute", "0.5"],  # with which nobody ever has a whole call
+        ["--calls-at-once", "0"],
+    ],
+)
 def test_a_limit_without_meaning_is_refused(flags: list[str]) -> None:
     with pytest.raises(SystemExit):
         read_settings(flags, {})

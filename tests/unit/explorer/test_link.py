@@ -1,17 +1,20 @@
 """Links: every field comes back as it went, and nothing that is not valid comes in."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from explorer.link import KEYS, MAX_LENGTH, UPLOADED, is_link, link_of, missing_of, screen_of, sentence_of, session_of
-from explorer.link_fields import FIELDS, LEFT_OUT, MAX_CLASSES, TABS, Known
+from explorer.link_fields import FIELDS, MAX_CLASSES, TABS, Known
 from explorer.session import ANY, DIFFER, IGNORE, Session
 from explorer.views.link import is_late, time_of
 
+LEFT_OUT = {"names": "a visitor's own words, not ids"}  # fields that are in no link, and why
 IMAGES = ("a/1.jpg", "b c/ü&=?#%41+.jpg", "..", "<script>", "0")
+IMAGES += ("at 3.14\u202fPM.png", "a\u00a0b\u3000c", "\N{WOMAN}\u200d\N{MICROSCOPE}.jpg", "\u200fדרור\u202c")
 KNOWN = Known(
     model="birds-8",
     first_image=IMAGES[0],
@@ -247,20 +250,39 @@ def test_many_problems_make_one_short_sentence_without_what_was_sent() -> None:
 def test_an_upload_is_left_out_and_said_to_be() -> None:
     mine = dataclasses.replace(START, image="upload:" + "a" * 32, tab="match")
     link = link_of(mine, KNOWN)
-    assert link == "v=1&m=birds-8&u=1&t=match" and missing_of(mine) == "your uploaded image"
+    assert link == "v=1&m=birds-8&u=1&t=match" and missing_of(mine, KNOWN) == "your uploaded image"
     assert read(link) == (START.replace(tab="match"), (UPLOADED,))
-    assert missing_of(START) == ""
+    assert missing_of(START, KNOWN) == ""
 
 
 def test_what_no_link_can_hold_is_left_out_of_it() -> None:
     odd = START.replace(concept=7, tab="admin", classes=("nobody",), agree=(0,), browse="a\nb", page=9999)
     assert link_of(odd, KNOWN) == link_of(START, KNOWN)
+    assert missing_of(odd, KNOWN).endswith("the page, the chosen classes and the search")
     many = dataclasses.replace(KNOWN, classes=tuple(f"class {n}" for n in range(2000)))
     chosen = START.replace(classes=many.classes[-MAX_CLASSES:])
-    assert len(link_of(chosen, many)) < MAX_LENGTH and missing_of(chosen) == ""
+    assert len(link_of(chosen, many)) < MAX_LENGTH and missing_of(chosen, many) == ""
     assert session_of(link_of(chosen, many), lambda name: many, "birds-8") == (chosen, ())
     more = START.replace(classes=many.classes[: MAX_CLASSES + 1])
-    assert link_of(more, many) == link_of(START, KNOWN) and missing_of(more) == "the chosen classes"
+    assert link_of(more, many) == link_of(START, KNOWN) and missing_of(more, many) == "the chosen classes"
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"pins": ("", "gallery:a|b")}, "the images of single concepts"),
+        ({"browse": "marsh\u3000wren"}, "the search"),
+        ({"image": "gallery:a\nb"}, "the image"),
+        ({"image": "gallery:\udcff"}, "the image"),
+    ],
+)
+def test_what_a_link_leaves_out_is_named(change: dict[str, Any], word: str) -> None:
+    known = dataclasses.replace(KNOWN, has_image=lambda image: True)
+    now = START.replace(**change)
+    assert missing_of(now, known) == word
+    assert f"{link_of(now, known)}&".startswith("v=1&m=birds-8&")
+    both = now.replace(classes=("nobody",))
+    assert set(missing_of(both, known).split(" and ")) == {word, "the chosen classes"}
 
 
 @pytest.mark.parametrize("change", [{"tab": "match"}, {"image": "gallery:0"}, {"concept": 1}, {"center": "crow"},

@@ -87,7 +87,19 @@ def test_nobody_reads_an_upload_back_even_with_its_name(client: httpx.Client) ->
 
 @pytest.mark.parametrize(
     "route",
-    ["proxy=http://127.0.0.1:1/", "deep_link?session_hash=a", "process_recording", "vibe-edit", "runs", "profiling/x"],
+    [
+        "proxy=http://127.0.0.1:1/",
+        "deep_link?session_hash=a",
+        "process_recording",
+        "component_server",
+        "component_server/",
+        "upload_progress?upload_id=a",
+        "upload?upload_id=a",
+        "upload?a=b&upload%5fid=a",
+        "vibe-edit",
+        "runs",
+        "profiling/x",
+    ],
 )
 def test_routes_that_the_page_does_not_use_are_closed(route: str, client: httpx.Client) -> None:
     assert client.get(f"/gradio_api/{route}").status_code == 404
@@ -127,3 +139,12 @@ def test_every_listener_of_the_page_is_private(client: httpx.Client) -> None:
     listeners = client.get("/config").json()["dependencies"]
     assert {one["api_name"] for one in listeners if one["api_visibility"] != "private"} <= set(FUNCTIONS)
     assert set(client.get("/gradio_api/info").json()["named_endpoints"]) == {f"/{name}" for name in FUNCTIONS}
+
+
+def test_no_listener_of_the_page_runs_past_the_queue(client: httpx.Client) -> None:
+    listeners = client.get("/config").json()["dependencies"]
+    private = [one["id"] for one in listeners if one["api_name"] not in FUNCTIONS]
+    asked = [{"fn_index": id_, "data": []} for id_ in private]
+    asked += [one | {"session_hash": "somebody"} for one in asked]
+    answers = [client.post("/gradio_api/run/x", json=one) for one in asked]
+    assert answers and {answer.status_code for answer in answers} == {404}

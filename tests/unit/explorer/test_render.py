@@ -25,15 +25,19 @@ from explorer.records import (
     Thumbnail,
     ThumbnailPage,
 )
+from explorer.render.cells import cells_page
+from explorer.render.concept_card import concept_card
 from explorer.render.explain import explanation_page
 from explorer.render.facets import facet_panel
+from explorer.render.flip import flip_page
 from explorer.render.markup import action, count, percent, text, thumbnail_url
 from explorer.render.match import match_page
 from explorer.render.page import gallery_notice, status_line
 from explorer.render.palette import concept_color
 from explorer.render.pictures import map_rgba, map_strength
 from explorer.render.query import image_in_hand, picker
-from explorer.render.selection import selection_chips
+from explorer.render.selection import selection_chips, selection_words
+from explorer.subcode_records import CellGrid, Flip, Share, SubcodeCell
 
 EVIL = "<script>alert('1')</script>\" onload=\"x"
 BITS = (BitCell(0, 0.9, True, False), BitCell(1, -0.05, False, True))
@@ -73,6 +77,11 @@ def matched(*matches: Match, relaxations: tuple[Relaxation, ...] = (), agree: in
         patterns=("1.",),
         where=(f"note={EVIL}",),
     )
+
+
+def turned(n_with_code: int) -> str:
+    found = (Match(THUMBNAIL, EVIL, 3, 3.0, CHIPS[1:]),)
+    return flip_page(Flip(1, (1,), (0.1,), (1,), found, found, found[0], n_with_code, "1"), ("דרור", "wing"))
 
 
 PAGES = {
@@ -226,7 +235,29 @@ def test_shares_have_the_digits_they_deserve(part: int, whole: int, words: str) 
     assert percent(part, whole) == words
 
 
+def test_names_from_right_to_left_move_no_numbers_about() -> None:
+    hand = image_in_hand(replace(PHOTO, family="דרור"), BITS, INFO, ("a",))
+    assert "<bdi>דרור</bdi> · <bdi>40 × 30</bdi>" in hand
+    words = selection_words(("דרור",), classes=(), family="", patterns=("01",))
+    assert words == " with <bdi>דרור</bdi> = <code>01</code>"
+    shares = (Share("דרור", 12), Share("יונה", 34))
+    cells = tuple(SubcodeCell(code, code, 46, 0.5, 1.0, 0.3, shares, shares, ()) for code in ("0", "1"))
+    assert '<bdi>יונה</bdi> <span class="ch-num">34</span>' in cells_page(CellGrid(0, (0,), cells, 92, ""), "", "paper")
+    assert "of <bdi>דרור</bdi>, too" in turned(n_with_code=2)
+
+
+def test_one_is_not_many() -> None:
+    one = replace(INFO, n_concepts=1, n_bits=1, n_classes=1)
+    assert {"<li>1 concept × 1 bit</li>", "<li>1 class</li>"} <= set(re.findall("<li>[^<]*</li>", status_line(one)))
+    assert "4 concepts × 1 bit<" in status_line(replace(one, n_concepts=4, n_bits=4))
+    assert "1 image has this sub-code" in turned(n_with_code=1)
+    assert "2 images have this sub-code" in turned(n_with_code=2)
+    card = concept_card(replace(VIEW, bits=BITS[:1]), "a", "")
+    assert "1 bit, all sure" in card and "1 of 1 bit unsure" in concept_card(replace(VIEW, bits=BITS[1:]), "a", "")
+
+
 def test_small_words_are_right() -> None:
+    assert (count(1, "class"), count(2, "class")) == ("1 class", "2 classes")
     assert (count(1500), count(1, "bit"), count(2, "bit")) == ("1,500", "1 bit", "2 bits")
     assert text("<a b='\">") == "&lt;a b=&#x27;&quot;&gt;"
     assert action("pick", image='a"b') == 'data-do="pick" data-with="{&quot;image&quot;: &quot;a\\&quot;b&quot;}"'

@@ -5,6 +5,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from builders import make_gallery
 from PIL import Image
 
 from concepthash.errors import CheckpointError, ConceptHashError, ConfigError, GalleryError, ImageError, QueryError
+from concepthash.gallery.large_gallery import LargeGallery
 from explorer.records import DIFFER, IGNORE, MapControls
 from explorer.services import Services, load_services
 from explorer.services.cache import AnswerCache
@@ -189,6 +191,22 @@ def test_the_strip_shows_many_classes_early_and_searches_by_words(services: Serv
 
 def test_a_random_image_is_another_one(services: Services, first: str) -> None:
     assert all(services.photos.random_image(MODEL, first) != first for _ in range(20))
+
+
+def test_a_random_image_of_a_large_gallery_is_another_one_even_behind_the_last(
+    settings: Settings, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("concepthash.gallery.opening._READ_WHOLE", 0)
+    large = load_services(replace(settings, gallery=str(services.galleries.of(MODEL).gallery.path)))
+    assert isinstance(large.galleries.of(MODEL).gallery, LargeGallery)
+    wrens = [card.image for card in large.photos.strip(MODEL, "marsh wren", 0, 9).cards]
+    monkeypatch.setattr("numpy.random.default_rng", lambda: SimpleNamespace(integers=lambda n: n - 1))
+    assert large.photos.random_image(MODEL, wrens[-1], "marsh wren") == wrens[0]
+    assert large.photos.random_image(MODEL, wrens[0], "marsh wren") == wrens[-1]
+    assert large.photos.random_image(MODEL, wrens[0], "no such class") == wrens[0]
+    monkeypatch.setattr(LargeGallery, "images", lambda *_: ())  # as where a server has lost the row since
+    with pytest.raises(QueryError, match="not in the gallery of this model"):
+        large.photos.pixels(MODEL, "me", wrens[0])
 
 
 def test_models_are_named_by_each_request_and_unknown_ones_refused(services: Services, first: str) -> None:

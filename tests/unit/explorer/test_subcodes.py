@@ -5,12 +5,15 @@ import json
 import re
 from dataclasses import replace
 from itertools import pairwise
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from concepthash.errors import QueryError
+from concepthash.gallery import Gallery
+from concepthash.gallery.stored_image import StoredImage
 from explorer.records import ModelInfo
 from explorer.render.cells import cell_order
 from explorer.render.figure import cells_figure
@@ -82,6 +85,29 @@ def test_the_dictionary_lists_the_codes_in_use_most_common_first(services: Servi
     assert counts == sorted(counts, reverse=True) and sum(counts) == 12 and book.n_used == len(counts)
     assert book.n_once == counts.count(1)
     assert services.subcodes.dictionary(MODEL, "me", first, 0, 99).page == book.n_pages - 1
+
+
+def test_the_pictures_of_a_page_are_fetched_together_and_only_those_shown(services: Services, first: str) -> None:
+    gallery, asked = services.photos.shown_gallery(SMALL).gallery.sample, list[int]()
+    services.explain.code_logits(SMALL, "me", first)
+    images = Gallery.images
+
+    def counted(one: Gallery, rows: np.ndarray) -> tuple[StoredImage, ...]:
+        asked.append(len(rows))
+        return images(one, rows)
+
+    with patch.object(Gallery, "images", counted):
+        grid = services.subcodes.grid(SMALL, "me", first, 0, (0, 1))
+        book = services.subcodes.dictionary(SMALL, "me", first, 0, 0)
+        shown = [sum(len(cell.crops) for cell in cells) for cells in (grid.cells, book.entries)]
+        assert [n for n in asked if n > 1] == shown
+        asked.clear()
+        plane = services.subcodes.plane(SMALL, "me", first, 0, (0, 1))
+        assert max(asked, default=0) <= 1
+    told = images(gallery, np.arange(len(gallery)))
+    assert plane.images == tuple(f"gallery:{one.image_id}" for one in told)
+    assert plane.class_names == tuple(one.class_name for one in told)
+    assert plane.families == tuple(one.family for one in told)
 
 
 def test_an_image_stands_in_the_quadrant_of_its_values(services: Services, first: str) -> None:

@@ -13,7 +13,7 @@ from explorer.render.train_curves import accuracy_curve, loss_curves
 from explorer.render.train_data import PER_PAGE, data_step, data_summary
 from explorer.render.train_flow import flow_card
 from explorer.render.train_maps import both_maps, watched_maps
-from explorer.render.train_plan import CONCEPTS, EPOCHS, PER_CONCEPT, TOP_WEIGHT, estimate_line, plan_step
+from explorer.render.train_plan import CONCEPTS, EPOCHS, PER_CONCEPT, TOP_WEIGHT, estimate_line, plan_step, plan_summary
 from explorer.render.train_result import download_line, result_detail, result_step, result_summary
 from explorer.render.train_run import run_log, run_step, run_summary
 from explorer.render.train_steps import STATES, STEPS, clock, duration, runs_bar, step
@@ -27,6 +27,7 @@ from explorer.training_records import (
     RunResult,
     RunStatus,
 )
+from explorer.views.train import act_on_train
 from explorer.views.train_draft import Draft, act_on_draft, name_of_zip
 from explorer.views.train_models import _server_of_folders, menu_of
 from explorer.views.train_pages import look_at
@@ -64,7 +65,7 @@ class Tags(HTMLParser):
 
 
 def report(n_classes: int = 2, *problems: str) -> IntakeReport:
-    classes = tuple(ClassPreview(f"{EVIL} {i}", 7, 1, (RGB,) * 2) for i in range(n_classes))
+    classes = tuple(ClassPreview(f"{EVIL} {i}", 7, 1, (b"a picture",) * 2) for i in range(n_classes))
     return IntakeReport("here", classes, 7 * n_classes, 2, (EVIL,), (EVIL,), problems, (EVIL,), 1)
 
 
@@ -124,6 +125,10 @@ def test_problems_come_first_and_forbid_to_go_on() -> None:
     assert page.index("only one class") < page.index("ch-previews")
     assert "Plan the training" not in page and data_summary(report(1, "x")) == "needs a look"
     assert "Plan the training" in shown(report(2)) and data_summary(report(2)) == "2 classes, 14 images"
+
+
+def test_a_class_is_shown_by_the_pictures_that_were_kept_of_it() -> None:
+    assert shown(report(1)).count('<img src="data:image/webp;base64,YSBwaWN0dXJl" alt="">') == 2
 
 
 def test_what_is_repeated_or_unreadable_is_counted_and_not_only_listed() -> None:
@@ -338,6 +343,24 @@ def test_images_that_are_gone_are_said_to_be_so_on_the_first_step() -> None:
     look = look_at(gone, DRAFT.replace(step="plan"), {"zip": report(2)}, "visitor")  # type: ignore[arg-type]
     assert look.open == "data" and look.report is not None and look.plan_to_run.intake == ""
     assert look.report.problems == ("These images are no longer kept here; send them again.",)
+
+
+def test_a_second_click_starts_no_second_run() -> None:
+    started: list[str] = []
+    training = SimpleNamespace(
+        start=lambda visitor, plan, name: started.append(name) or f"token {len(started)}",
+        starts=lambda: ("birds-64",),
+        languages=lambda: (),
+    )
+    draft = DRAFT.replace(step="plan")
+    for _ in range(2):
+        draft = act_on_train(SimpleNamespace(training=training), draft, {"zip": report(2)}, "visitor", "start", {})  # type: ignore[arg-type]
+    assert started == ["my model"] and draft.run == "token 1"
+
+
+def test_one_epoch_is_not_many() -> None:
+    plan = replace(PLAN, n_concepts=4, n_bits=4, epochs=1)
+    assert plan_summary(plan) == "from birds-64, 4 × 1 bit, 1 epoch"
 
 
 def test_gradio_is_told_each_folder_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Training by visitors: a queue with one worker at a time that outlives servers, and nothing that stays behind."""
 
 import errno
+import io
 import logging
 import os
 import signal
@@ -16,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from builders import tiny_classes, tiny_model
+from PIL import Image
 from training_rig import make_service, make_settings, wait_for, zip_of_images
 
 from concepthash.checkpoint import read_checkpoint, rename_concepts, save_checkpoint
@@ -110,7 +112,9 @@ def test_images_are_checked_and_shown_before_anything_runs(service: TrainingServ
     report = service.check_zip("visitor", archive)
     assert (report.n_images, report.n_held_out, report.problems) == (18, 3, ())
     assert (report.classes[0].name, report.classes[0].n_images) == ("cactus wren", 6)
-    assert report.classes[0].rgb[0].shape == (24, 32, 3) and report.classes[0].rgb[0].dtype == np.uint8
+    for preview in report.classes:
+        shown = [Image.open(io.BytesIO(content)) for content in preview.pictures]
+        assert [(one.format, one.size, one.mode) for one in shown] == [("WEBP", (32, 24), "RGB")] * 3
 
 
 def test_only_the_visitor_who_sent_images_can_train_on_them(service: TrainingService, archive: Path) -> None:

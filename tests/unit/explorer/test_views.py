@@ -1,20 +1,27 @@
 """Actions of the views: what a click makes of a session, and what a browser cannot make of it."""
 
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
+import numpy as np
 import pytest
+from fake_training import FakeTraining
 
 from concepthash.errors import QueryError
 from explorer.records import ModelInfo
 from explorer.session import DIFFER, IGNORE, Session
+from explorer.training_records import Plan
 from explorer.ui import build_theme
 from explorer.views.explain import act_on_explain, controls_of, names_in
 from explorer.views.guard import guarded, in_place
 from explorer.views.match import act_on_match, parts_of
 from explorer.views.query import act_on_query
 from explorer.views.surface import send_of
+from explorer.views.train_draft import Draft, act_on_draft
+from explorer.views.train_files import receive_images
 
 INFO = ModelInfo("m", "cpu", 2, 8, 3, 4, ("a", "b"), False, 9, "g", "own", facet_values=(("split", ("test", "train")),))
 START = Session("m", "gallery:x")
@@ -123,3 +130,39 @@ def test_a_question_is_composed_where_an_asked_concept_is_of_another_image(
     names = ("image", "concept", "radius", "differs")
     expected = [{k: v for k, v in zip(names, part, strict=True) if v is not None} for part in parts]
     assert parts_of(START.replace(pins=pins), agree) == expected
+
+
+def test_added_classes_are_checked_again_once_one_is_removed_and_not_at_other_clicks(tmp_path: Path) -> None:
+    photo, visitor = tmp_path / "a.png", SimpleNamespace(session_hash="visitor")
+    photo.write_bytes(b"")
+    training = FakeTraining([np.zeros((2, 2, 3), np.uint8)], "m", photo, ())
+    listeners: dict[str, Any] = {}
+
+    def listen(listener: Any, *_: Any, **__: Any) -> Any:
+        listeners[listener.__name__] = listener
+        return part
+
+    part: Any = SimpleNamespace(upload=listen, act=listen, then=listen)
+    parts: Any = SimpleNamespace(zip=part, images=part, data=part)
+    receive_images(SimpleNamespace(training=training), parts, *[gr.State()] * 3, part)  # type: ignore[arg-type]
+    draft = Draft(Plan("", "m")).with_files("marsh_wren", [str(photo)] * 5).with_files("tern?", [str(photo)])
+    told, number, names = listeners["check_files"](draft, {}, 0, visitor)
+    assert "cannot be the name of a folder" in told["files"].problems[0]
+    draft = act_on_draft(draft, "remove", {"name": "tern?"}, (), ())
+    told, number, names = listeners["after_removal"](draft, told, number, names, visitor)
+    assert [one.name for one in told["files"].classes] == ["marsh wren"] and number == 2
+    assert listeners["after_removal"](draft, told, number, names, visitor) == (gr.skip(),) * 3
+    assert training.forgotten == []
+
+
+def test_what_comes_while_a_check_runs_is_checked_after_it() -> None:
+    modes: dict[str, Any] = {}
+
+    def listen(listener: Any, *_: Any, **options: Any) -> Any:
+        modes[listener.__name__] = options.get("trigger_mode")
+        return part
+
+    part: Any = SimpleNamespace(upload=listen, act=listen, then=listen)
+    parts: Any = SimpleNamespace(zip=part, images=part, data=part)
+    receive_images(SimpleNamespace(), parts, *[gr.State()] * 3, part)  # type: ignore[arg-type]
+    assert [modes[name] for name in ("check_zip", "check_files", "after_removal")] == ["always_last"] * 3

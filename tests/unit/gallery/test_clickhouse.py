@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from clickhouse_rig import PASSWORD, QUOTED_PASSWORD, ChdbServer, needs_chdb
 from stored_galleries import StoredGallery, assert_same, naive_search
+from stored_images import PROVENANCE, centers, image, logits
 
 from concepthash.codes import subcode_values
 from concepthash.errors import DataError, GalleryError
@@ -22,8 +23,11 @@ from concepthash.gallery.clickhouse_batches import GalleryTables
 from concepthash.gallery.clickhouse_client import ClickHouseAddress, ClickHouseClient
 from concepthash.gallery.clickhouse_tables import create_statements, drop_statements
 from concepthash.gallery.clickhouse_writer import ClickHouseWriter
+from concepthash.gallery.large_gallery import LargeGallery
+from concepthash.gallery.metadata import MetadataColumn
 from concepthash.gallery.selection import Condition
 from concepthash.gallery.sql import page_statement
+from concepthash.gallery.thumbnail_source import ThumbnailSource
 from concepthash.gallery.thumbnail_store import ThumbnailStore
 
 pytestmark = needs_chdb
@@ -141,6 +145,29 @@ def test_facets_count_matching_images_by_class_and_family(server: ChdbServer, tm
     for kind, counts in (("class", facets.classes), ("family", facets.families)):
         names = [gallery.facts[row][kind] for row in matching if gallery.facts[row][kind] is not None]
         assert counts == {name: names.count(name) for name in sorted(names)}
+
+
+def test_the_user_may_name_columns_as_the_program_might(server: ChdbServer, tmp_path: Path) -> None:
+    url, names = server.new_database("names"), ("n", "n0", "n1", "n2", "lowest", "placed", "folder", "counted")
+    made = replace(PROVENANCE, metadata=tuple(MetadataColumn(name, "BIGINT") for name in names))
+    with ClickHouseWriter(url, made, thumbnails=str(tmp_path)) as writer:
+        images = [image(row, metadata=dict.fromkeys(names, row % 2)) for row in range(4)]
+        writer.append(images, logits(4), centers(4))
+        writer.finish()
+    large = LargeGallery(open_clickhouse(url), tmp_path, ThumbnailSource(str(tmp_path)), 10**6)
+    assert large.facet_values == dict.fromkeys(names[:3], (0, 1)) and len(large.sample) == 4
+
+
+@pytest.mark.parametrize("cluster", ["", "?cluster=one"])
+def test_a_sample_is_spread_over_all_rows_whatever_their_numbers(
+    server: ChdbServer, cluster: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("concepthash.gallery.large_gallery.SAMPLE", 10)
+    url, gallery = server.new_database(f"sample{len(cluster)}") + cluster, gallery_of(30)
+    rows = tuple(range(1, 91, 3))  # of which no number is a multiple of three
+    replace(gallery, rows=rows).to_clickhouse(ClickHouseClient(ClickHouseAddress.from_url(url)))
+    large = LargeGallery(open_clickhouse(url), tmp_path, ThumbnailSource(str(tmp_path)), 10**6)
+    assert large.sample.rows.tolist() == list(rows[::3])
 
 
 def test_odd_class_names_are_found_and_change_nothing(server: ChdbServer, tmp_path: Path) -> None:

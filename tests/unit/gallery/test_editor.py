@@ -16,7 +16,7 @@ from concepthash.errors import GalleryError
 from concepthash.gallery import GalleryWriter, Skipped, open_gallery
 from concepthash.gallery.database import connect, read_facts
 from concepthash.gallery.editor import GalleryEditor
-from concepthash.gallery.metadata import MetadataColumn
+from concepthash.gallery.metadata import MetadataColumn, Value
 
 PRICE, NOTE = MetadataColumn("price", "DOUBLE"), MetadataColumn("Note", "TEXT")
 
@@ -108,6 +108,49 @@ def test_numbers_that_do_not_fit_change_nothing(folder: Path) -> None:
         with pytest.raises(GalleryError, match="'price', which is no column"):
             editor.replace(["a/1.png"], [image(1, metadata={"price": 2.5})], logits(1), centers(1))
     assert open_gallery(folder).rows.tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"path": None},
+        {"path": "a/\ud800.png"},
+        {"image_id": "a/\ud800.png"},
+        {"width": 2**40},
+        {"metadata": {"price": "cheap"}},
+        {"metadata": {"Note": "\ud800"}},
+    ],
+    ids=str,
+)
+def test_values_that_do_not_fit_change_nothing(folder: Path, changes: dict[str, object]) -> None:
+    with GalleryEditor(folder) as editor:
+        editor.add_columns([PRICE, NOTE])
+        with pytest.raises(GalleryError, match="cannot hold one of the values"):
+            editor.append([image(7), image(**({"number": 8} | changes))], logits(2), centers(2))
+    assert open_gallery(folder).rows.tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"a/0.png": {"price": "cheap"}}, "cannot hold one of the values"),
+        ({"a/0.png": {"price": 10**400}}, "cannot hold one of the values"),
+        ({"a/0.png": {"label": None}}, "cannot hold one of the values"),
+        ({"a/0.png": {"Note": "\ud800"}}, "cannot hold one of the values"),
+        ({"a/\ud800.png": {"Note": "x"}}, "cannot hold one of the values"),
+        ({"a/0.png": {"price": 1.0}, "a/1.png": {"Note": "x"}}, "different columns; give the same columns"),
+        ({"a/0.png": {"price": 1.0}, "a/1.png": {"price": 1.0, "Note": "x"}}, "different columns"),
+    ],
+    ids=str,
+)
+def test_descriptions_that_do_not_fit_change_nothing(
+    folder: Path, values: dict[str, dict[str, Value]], words: str
+) -> None:
+    with GalleryEditor(folder) as editor:
+        editor.add_columns([PRICE, NOTE])
+        with pytest.raises(GalleryError, match=words):
+            editor.describe(values)
+    assert query(folder, "SELECT count(*) FROM images WHERE price IS NULL AND Note IS NULL") == [(5,)]
 
 
 def test_metadata_can_be_added_and_written_over(folder: Path) -> None:
@@ -242,6 +285,19 @@ def test_a_full_disk_changes_nothing(folder: Path, monkeypatch: pytest.MonkeyPat
     GalleryEditor(folder).close()
     assert open_gallery(folder).rows.tolist() == [0, 1, 2, 3, 4]
     assert pictures(folder).keys() == {0, 1, 2, 3, 4}
+
+
+def test_too_little_memory_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise duckdb.OutOfMemoryException("Out of Memory Error: failed to pin block of size 256.0 KiB\nand more")
+
+    with GalleryEditor(folder) as editor, monkeypatch.context() as patch:
+        patch.setattr("concepthash.gallery.changes.insert", full)
+        with pytest.raises(
+            GalleryError, match=r"too little memory to write .*pin block of size 256\.0 KiB\); end other"
+        ):
+            editor.append([image(7)], logits(1), centers(1))
+    assert len(open_gallery(folder)) == 5
 
 
 def mount(place: Path, size: str) -> None:

@@ -1,9 +1,12 @@
 """A large gallery answers as one that is read whole does, with its codes in memory or left to its database."""
 
+import errno
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -266,9 +269,78 @@ def test_its_sample_is_spread_over_all_of_it(
 ) -> None:
     monkeypatch.setattr("concepthash.gallery.large_gallery.SAMPLE", 20)
     sample = large.sample
-    assert sample.rows.tolist() == [row for row in range(0, N, 3) if row not in (0, 12)]
+    assert sample.rows.tolist() == open_gallery(folder).rows[::3].tolist()
     assert large.sample is sample
-    assert sample.images(np.array([0]))[0].thumbnail == str(folder / "thumbnails" / "03" / "3.webp")
+    assert sample.images(np.array([1]))[0].thumbnail == str(folder / "thumbnails" / "04" / "4.webp")
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_its_sample_has_its_size_where_every_other_row_is_gone(
+    kept: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "_READ_WHOLE", 10)
+    monkeypatch.setattr("concepthash.gallery.large_gallery.SAMPLE", 20)
+    large = open_any_gallery(str(small_gallery(tmp_path / "gallery", tuple(range(1 - kept, N, 2)))), tmp_path / "cache")
+    assert large.sample.rows.tolist() == list(range(kept, N, 4))
+
+
+def test_an_original_that_is_out_of_reach_is_as_good_as_gone(
+    folder: Path, large: LargeGallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, stat = open_gallery(folder), os.stat
+
+    def refuse(path: Any, *more: Any, **options: Any) -> os.stat_result:
+        if str(path).startswith("/nowhere"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return stat(path, *more, **options)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    assert (whole.image_path(3), large.image_path(13)) == (None, None)
+
+
+def test_a_row_that_is_gone_has_no_original(large: LargeGallery) -> None:
+    assert large.image_path(12) is None
+
+
+def test_a_gallery_that_was_made_anew_is_not_read_on(folder: Path, large: LargeGallery) -> None:
+    assert isinstance(large.engine, DuckDBEngine)
+    large.engine.close()
+    assert large.row_of("a/13.png") == 13  # still the same one
+    large.engine.close()
+    shutil.rmtree(folder)
+    small_gallery(folder, ())
+    edit(folder, "UPDATE provenance SET value = 'later' WHERE key = 'created'")
+    for _ in range(2):
+        with pytest.raises(GalleryError, match="made anew while it was open; restart the app"):
+            large.engine.fetch("SELECT 1")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM provenance WHERE key = 'created'",
+        "DELETE FROM provenance WHERE key = 'fingerprint'",
+        "UPDATE provenance SET value = '[]' WHERE key = 'metadata'",
+    ],
+)
+def test_one_that_does_not_say_how_it_was_made_is_refused_in_a_sentence(
+    statement: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "_READ_WHOLE", 10)
+    edit(folder, statement)
+    with pytest.raises(GalleryError, match="cannot be read, or is none"):
+        open_any_gallery(str(folder), tmp_path / "cache")
+
+
+@pytest.mark.parametrize("column", ["code_logits", "attention"])
+def test_a_sample_with_lists_of_another_length_is_refused_in_a_sentence(
+    column: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "_READ_WHOLE", 10)
+    edit(folder, f'UPDATE images SET {column} = [0.5] WHERE "row" = 13')
+    large = open_any_gallery(str(folder), tmp_path / "cache")
+    with pytest.raises(GalleryError, match=r"cannot be read \(it holds a list of other than .*encode the images again"):
+        _ = large.sample
 
 
 def test_an_image_that_is_not_there_cannot_be_left_out(large: LargeGallery) -> None:
@@ -280,13 +352,18 @@ def test_an_image_that_is_not_there_cannot_be_left_out(large: LargeGallery) -> N
         assert large.search(query).n_matching == N - 5
 
 
-def test_a_condition_on_a_column_that_is_not_there_is_refused(folder: Path, large: LargeGallery) -> None:
-    query = Query(
-        (False,) * 12, (ConceptRule(),) * 3, selection=Selection(conditions=(Condition("color", "=", "red"),))
-    )
-    for gallery in (large, open_gallery(folder)):
-        with pytest.raises(QueryError, match="no column 'color'"):
-            gallery.search(query)
+@pytest.mark.parametrize(
+    "column", ["color", "class", "family", "label", "row", "code0", "file_bytes", "file_modified", "encoded"]
+)
+def test_a_condition_on_a_column_that_is_not_there_or_not_compared_is_refused(
+    column: str, folder: Path, large: LargeGallery
+) -> None:
+    for value in ("red", 1):
+        chosen = Selection(conditions=(Condition(column, "=", value),))
+        query = Query((False,) * 12, (ConceptRule(),) * 3, selection=chosen)
+        for gallery in (large, open_gallery(folder)):
+            with pytest.raises(QueryError, match=f"no column '{column}'"):
+                gallery.search(query)
 
 
 def test_a_small_gallery_is_read_whole(folder: Path, tmp_path: Path) -> None:

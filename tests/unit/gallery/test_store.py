@@ -146,6 +146,13 @@ def test_a_gallery_is_replaced_only_when_asked_and_stays_until_then(tmp_path: Pa
     assert names(tmp_path) == ["birds"]
 
 
+def test_a_folder_of_something_else_is_not_taken_for_what_was_replaced(tmp_path: Path) -> None:
+    (tmp_path / ".birds.replaced").mkdir()
+    (tmp_path / ".birds.replaced/notes.txt").write_text("precious")
+    assert len(write(tmp_path / "birds")) == 5
+    assert (tmp_path / ".birds.replaced/notes.txt").read_text() == "precious"
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_folder_of_something_else_is_never_replaced(tmp_path: Path, overwrite: bool) -> None:
     photos = tmp_path / "photos"
