@@ -134,7 +134,7 @@ def test_values_that_do_not_fit_change_nothing(folder: Path, changes: dict[str, 
     ("values", "words"),
     [
         ({"a/0.png": {"price": "cheap"}}, "cannot hold one of the values"),
-        ({"a/0.png": {"price": 10**400}}, "cannot hold one of the values"),
+        ({"a/0.png": {"price": 2**200}}, "cannot hold one of the values"),
         ({"a/0.png": {"label": None}}, "cannot hold one of the values"),
         ({"a/0.png": {"Note": "\ud800"}}, "cannot hold one of the values"),
         ({"a/\ud800.png": {"Note": "x"}}, "cannot hold one of the values"),

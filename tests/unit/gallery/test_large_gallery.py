@@ -269,7 +269,7 @@ def test_its_sample_is_spread_over_all_of_it(
 ) -> None:
     monkeypatch.setattr("concepthash.gallery.large_gallery.SAMPLE", 20)
     sample = large.sample
-    assert sample.rows.tolist() == open_gallery(folder).rows[::3].tolist()
+    assert sample.rows.tolist() == [row for row in range(N) if row not in (0, 11, 12, 40, 59)][::3]
     assert large.sample is sample
     assert sample.images(np.array([1]))[0].thumbnail == str(folder / "thumbnails" / "04" / "4.webp")
 
@@ -358,10 +358,11 @@ def test_an_image_that_is_not_there_cannot_be_left_out(large: LargeGallery) -> N
 def test_a_condition_on_a_column_that_is_not_there_or_not_compared_is_refused(
     column: str, folder: Path, large: LargeGallery
 ) -> None:
+    whole = open_gallery(folder)
     for value in ("red", 1):
         chosen = Selection(conditions=(Condition(column, "=", value),))
         query = Query((False,) * 12, (ConceptRule(),) * 3, selection=chosen)
-        for gallery in (large, open_gallery(folder)):
+        for gallery in (large, whole):
             with pytest.raises(QueryError, match=f"no column '{column}'"):
                 gallery.search(query)
 
