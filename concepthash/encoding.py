@@ -12,10 +12,11 @@ import numpy as np
 from tqdm import tqdm
 
 from .data import ImageTable
+from .data.folder import valid_text
 from .errors import ConfigError
 from .gallery import NewImage, Provenance, Skipped
 from .gallery.metadata_file import NO_METADATA, Metadata
-from .gallery.reading import Decoded, read_batches, valid_text
+from .gallery.reading import Decoded, read_batches
 from .gallery.thumbnails import THUMBNAIL_KINDS
 
 __all__ = ["EncodeOptions", "Encoded", "ImageEncoder", "encode_batches", "made_of"]

@@ -18,7 +18,7 @@ from .metadata_file import NO_METADATA, Metadata
 from .rows import NewImage, Skipped
 from .thumbnails import encode_thumbnail
 
-__all__ = ["Decoded", "facts_of", "file_state", "read_batches", "stored_path", "valid_text"]
+__all__ = ["Decoded", "facts_of", "file_state", "read_batches", "stored_path"]
 
 _N_READERS = min(4, os.cpu_count() or 1)
 

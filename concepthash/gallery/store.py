@@ -15,7 +15,7 @@ from .partial import PartialFolder
 from .places import absolute_path
 from .reason import reason_of
 from .rows import NewImage, Skipped
-from .writing import explain_disk_errors
+from .writing import explain_disk_errors, explain_values
 
 __all__ = ["GalleryWriter"]
 
@@ -90,9 +90,10 @@ class GalleryWriter(Closing):
         Raises
         ------
         GalleryError
-            If the code logits or attention centers do not fit or are not finite, or the disk refuses.
+            If the code logits or attention centers do not fit or are not finite, a value does not fit its column, or
+            the disk refuses.
         """
-        with explain_disk_errors(self._folder.path):
+        with explain_disk_errors(self._folder.path), explain_values(self._folder.path):
             change(self.database, self.folder, self.made, images, code_logits, attention_centers, skipped)
 
     def finish(self, *, may_be_empty: bool = False) -> None:

@@ -56,6 +56,17 @@ def test_what_is_written_comes_back_in_order(tmp_path: Path) -> None:
     )
 
 
+def test_a_value_that_does_not_fit_is_a_sentence_and_stores_nothing(tmp_path: Path) -> None:
+    with GalleryWriter(tmp_path / "birds", PROVENANCE) as writer:
+        for changes in ({"class_name": "\ud800"}, {"width": 2**80}):
+            with pytest.raises(GalleryError, match="cannot hold one of the values"):
+                writer.append([image(0, **changes)], logits(1), centers(1))
+        assert writer.n_images == 0
+        writer.append([image(0)], logits(1), centers(1))
+        writer.finish()
+    assert open_gallery(tmp_path / "birds").image_ids == ("a/0.png",)
+
+
 def test_the_logits_of_one_bit_lie_side_by_side(tmp_path: Path) -> None:
     stored = write(tmp_path / "birds", n=5).code_logits
     assert stored.flags.f_contiguous and stored[:, 7].flags.c_contiguous
