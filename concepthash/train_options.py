@@ -58,15 +58,14 @@ def make_configs(
         for field, value in (("n_concepts", options.concepts), ("n_bits", options.bits))
         if value is not None
     }
-    sizes |= _given(options, *MODEL_SWITCHES)
+    sizes |= _given(options, *MODEL_SWITCHES) | {"patch_classifier": losses.ground_weight > 0}
     if start:
-        return _like(start, options, sizes, losses), losses, train
+        return _like(start, options, sizes), losses, train
     made: dict[str, Any] = {"n_concepts": 4, "n_bits": 64, "backbone": _backbone(options)}
-    sizes["patch_classifier"] = losses.ground_weight > 0
     return ModelConfig(**(made | MODEL_PRESETS[options.preset] | sizes)), losses, train
 
 
-def _like(start: Checkpoint, options: argparse.Namespace, sizes: dict[str, Any], losses: LossConfig) -> ModelConfig:
+def _like(start: Checkpoint, options: argparse.Namespace, sizes: dict[str, Any]) -> ModelConfig:
     """Sizes of a model with the network of ``start``."""
     wanted = [name for name in BACKBONE_OPTIONS if getattr(options, name) is not None]
     if wanted:
@@ -78,7 +77,6 @@ def _like(start: Checkpoint, options: argparse.Namespace, sizes: dict[str, Any],
         **sizes,
         backbone=dataclasses.replace(config.backbone, **_given(options, "dropout", "trained_stages")),
         text_hidden=config.text_hidden if sizes["text_dim"] == config.text_dim else 0,
-        patch_classifier=losses.ground_weight > 0,
     )
 
 
