@@ -145,21 +145,34 @@ def visit(browser: Browser) -> Callable[[str], AbstractContextManager[Page]]:
 @contextmanager
 def visiting(browser: Browser, address: str) -> Iterator[Page]:
     """Open the app in a browser that watches it, as somebody who has never been there."""
-    context = idle[browser].pop() if idle[browser] else browser.new_context(viewport={"width": 1280, "height": 900})
-    visit = Visit(context.new_page())
-    visit.watch()
-    visit.page.goto(address)
-    visit.page.wait_for_selector(".ch-card:visible, .ch-result:visible", timeout=30_000)
-    yield visit.page
-    hacked = visit.page.evaluate("window.hacked")
-    forget(context, address)
-    idle[browser].append(context)
+    with stranger_in(browser, address) as context:
+        visit = Visit(context.new_page())
+        visit.watch()
+        visit.page.goto(address)
+        visit.page.wait_for_selector(".ch-card:visible, .ch-result:visible", timeout=30_000)
+        yield visit.page
+        hacked = visit.page.evaluate("window.hacked")
     assert not visit.problems
     assert hacked is None
 
 
+@pytest.fixture
+def stranger(browser: Browser, address: str) -> Callable[[], AbstractContextManager[BrowserContext]]:
+    """Make somebody who has never been at the app, as `stranger_in` says."""
+    return lambda: stranger_in(browser, address)
+
+
+@contextmanager
+def stranger_in(browser: Browser, address: str) -> Iterator[BrowserContext]:
+    """Somebody who has never been at an address, but for the files of the page: they take seconds to load."""
+    context = idle[browser].pop() if idle[browser] else browser.new_context(viewport={"width": 1280, "height": 900})
+    yield context
+    forget(context, address)
+    idle[browser].append(context)
+
+
 def forget(context: BrowserContext, address: str) -> None:
-    """Delete all that a visit leaves in a browser but the files of the page, which take seconds to load and compile."""
+    """Close what a visit has opened, and delete all that it leaves in a browser but the files of the page."""
     empty = context.new_page()
     for page in context.pages:
         if page is not empty:

@@ -4,14 +4,14 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from urllib.parse import quote, unquote
 
 import pytest
 from builders import tiny_classes, tiny_config, tiny_model
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from concepthash.checkpoint import save_checkpoint
 from explorer.link import KEYS
@@ -36,29 +36,29 @@ def address(
 
 
 @pytest.fixture
-def enter(browser: Browser, address: str) -> Iterator[Open]:
-    """Open a link in a browser context of its own; the test fails if anything goes wrong in one of them."""
-    contexts: list[BrowserContext] = []
+def enter(stranger: Callable[[], AbstractContextManager[BrowserContext]], address: str) -> Iterator[Open]:
+    """Open a link as somebody else each time; the test fails if anything goes wrong in one of the browsers."""
+    pages: list[Page] = []
     problems: list[str] = []
+    with ExitStack() as stack:
 
-    def enter(query: str = "", wait: str = ".ch-card", permissions: tuple[str, ...] = (), script: str = "") -> Page:
-        context = browser.new_context(viewport={"width": 1280, "height": 900}, permissions=list(permissions))
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: problems.append(f"page error: {error}"))
-        page.on("console", lambda m: problems.append(f"console: {m.text}") if m.type == "error" else None)
-        if script:
-            page.add_init_script(script)
-        page.evaluate("link => location.replace(link)", address + query)  # no step leads back to the empty page
-        expect(page.locator(wait).first).to_be_visible(timeout=30_000)
-        expect(page.locator(".ch-restoring")).to_have_count(0)
-        settle(page)
-        return page
+        def enter(query: str = "", wait: str = ".ch-card", permissions: tuple[str, ...] = (), script: str = "") -> Page:
+            context = stack.enter_context(stranger())
+            context.grant_permissions(list(permissions))
+            page = context.new_page()
+            pages.append(page)
+            page.on("pageerror", lambda error: problems.append(f"page error: {error}"))
+            page.on("console", lambda m: problems.append(f"console: {m.text}") if m.type == "error" else None)
+            if script:
+                page.add_init_script(script)
+            page.evaluate("link => location.replace(link)", address + query)  # no step leads back to the empty page
+            expect(page.locator(wait).first).to_be_visible(timeout=30_000)
+            expect(page.locator(".ch-restoring")).to_have_count(0)
+            settle(page)
+            return page
 
-    yield enter
-    hacked = [page.evaluate("window.hacked") for context in contexts for page in context.pages]
-    for context in contexts:
-        context.close()
+        yield enter
+        hacked = [page.evaluate("window.hacked") for page in pages]
     assert not problems
     assert not any(hacked)
 
