@@ -99,8 +99,8 @@ def finish(page: Page) -> None:
 
 
 def test_from_a_zip_to_an_opened_model(tab: Page, fake: FakeTraining) -> None:
-    start(tab)
-    assert fake.plans[-1].intake.startswith("zip") and fake.plans[-1].epochs == 8
+    start(tab, 200)  # so many that the run does not end before it is stopped
+    assert fake.plans[-1].intake.startswith("zip") and fake.plans[-1].epochs == 200
     line = tab.locator(".ch-curve.is-total polyline")
     expect(line).to_be_visible()
     before, box = line.get_attribute("points") or "", tab.locator("#ch-train-frames").bounding_box()
@@ -111,6 +111,8 @@ def test_from_a_zip_to_an_opened_model(tab: Page, fake: FakeTraining) -> None:
     stood = line.get_attribute("points")
     tab.wait_for_timeout(2500)
     assert line.get_attribute("points") == stood
+    (run,) = fake.runs.values()
+    run.asked = 198 * run.asked_per_epoch
     tab.get_by_role("button", name="Resume").click()
     finish(tab)
     expect(tab.locator(".ch-headline")).to_have_text("mAP rose from 0.31 to 0.84.")
