@@ -22,7 +22,7 @@ def flip_page(flip: Flip, names: tuple[str, ...]) -> str:
     dense = " is-dense" if len(flip.bits) > 8 else ""
     return (
         f'<section class="ch-flip" style="{color_style(m)}" aria-label="Turn bits of the image in hand"><header>'
-        f"<h3>{badge(m)}What if a bit of {name} were the other way?</h3>{back}</header>"
+        f"<h3>{badge(m)}<span>What if a bit of {name} were the other way?</span></h3>{back}</header>"
         f'<div class="ch-bits{dense}" role="group" aria-label="Bits of the image in hand" data-roving>{bits}</div>'
         f"{rows}</section>"
     )
