@@ -62,6 +62,8 @@ def build(services: Any) -> tuple[Any, dict[str, Any]]:
 
     settings = services.settings
     page = build_page(services).queue(max_size=settings.queue_size, api_open=False)
+    queue = page._queue  # looks for questions after so many seconds; a tenth of that keeps a tenth of a core busy
+    queue.sleep_when_free, queue.progress_update_sleep_when_free = 0.01, 0.1
     page.space_id = None  # where a Space is opened directly, Gradio would fetch a bar for the top from other sites
     health = HealthRoute(services.health.look, page, services.gate)
     return page, {

@@ -11,7 +11,7 @@ from PIL import Image
 from concepthash.checkpoint import Checkpoint, save_checkpoint
 from concepthash.model import ConceptHash
 
-torch.set_num_threads(1)  # files are tested three at once, and the same sums come out on every machine
+torch.set_num_threads(1)  # files are tested two at once, and the same sums come out on every machine
 
 
 @pytest.fixture

@@ -53,8 +53,18 @@ def test_a_page_waits_while_the_app_loads_and_opens_by_itself(browser: Browser, 
         expect(page.get_by_role("status")).to_contain_text("The page opens by itself.")
         expect(page.locator("#ch-match .ch-pick").first).to_be_visible(timeout=PATIENT)  # the link was kept
         assert app.health()[0] == 200
+        before = wakeups(app)
+        page.wait_for_timeout(2000)
+        assert wakeups(app) - before < 600  # who waits for a question sleeps meanwhile
     once = [text for text in errors if "503" in text]  # the waiting page itself says honestly that it is not the app
     assert len(once) <= 1
+
+
+def wakeups(app: AppProcess) -> int:
+    """Count how often the threads of the app have been woken; 0 where there is no /proc."""
+    assert app.process is not None
+    files = Path(f"/proc/{app.process.pid}/task").glob("*/status")
+    return sum(int(file.read_text().split("\nvoluntary_ctxt_switches:")[1].split()[0]) for file in files)
 
 
 def test_a_page_that_waits_is_told_why_the_app_could_not_start(
