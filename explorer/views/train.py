@@ -40,36 +40,38 @@ def train_tab(page: gr.Blocks, services: Services, session: gr.State, tabs: gr.T
         parts.log,
         parts.result,
     ]
-    everything += [parts.detail, parts.file, seen, parts.timer]
+    everything += [parts.detail, parts.file, seen, parts.timer, parts.stopwatch]
 
     @guarded(lambda message: _nothing(message, len(everything)))
     def show(now: Session, drafted: Draft, told: Reports, known: Any, request: gr.Request) -> Any:
         if now.tab != "train":
-            return [gr.skip()] * (len(everything) - 1) + [gr.Timer(active=False)]
+            return [gr.skip()] * (len(everything) - 2) + [gr.Timer(active=False)] * 2
         look = look_at(services, drafted, told, request.session_hash or "")
         return [
             look.top(), look.data(), look.plan(), look.estimate(known), look.run(), look.frames(), look.log(),
             look.result(), look.detail(), gr.skip() if look.open == "result" else "", look.frames_shown,
-            gr.Timer(active=look.must_ask_again(known)),
+            gr.Timer(active=look.is_live), gr.Timer(active=look.must_measure(known)),
         ]  # fmt: skip
 
     @guarded(lambda message: _nothing(message, 7))
-    def tick(now: Session, drafted: Draft, told: Reports, known: Any, shown: Any, request: gr.Request) -> Any:
+    def tick(now: Session, drafted: Draft, told: Reports, shown: Any, request: gr.Request) -> Any:
         look = look_at(services, drafted, told, request.session_hash or "")
         frames = gr.skip() if look.frames_shown == shown else look.frames()
         result = gr.skip() if look.open == "result" else look.result()
-        timer = gr.skip() if look.must_ask_again(known) and now.tab == "train" else gr.Timer(active=False)
+        timer = gr.skip() if look.is_live and now.tab == "train" else gr.Timer(active=False)
         return look.top(), look.run(), frames, look.log(), result, look.frames_shown, timer
 
-    @guarded(lambda message: (gr.skip(), gr.skip()))
+    @guarded(lambda message: (gr.skip(), gr.skip(), gr.skip()))
     def measure(now: Session, drafted: Draft, told: Reports, known: Any, request: gr.Request) -> Any:
         visitor = request.session_hash or ""
         look = look_at(services, drafted, told, visitor)
-        if now.tab != "train" or look.open != "plan" or known[0] == look.plan_to_run:
-            return gr.skip(), gr.skip()
+        if now.tab != "train" or not look.must_measure(known):
+            return gr.skip(), gr.skip(), gr.Timer(active=False)
         plan = look.plan_to_run
         known = plan, minutes_of(services, visitor, plan)
-        return gr.skip() if known[1] is None else known, look.estimate(known)
+        if known[1] is None:
+            return gr.skip(), look.estimate(known), gr.skip()
+        return known, look.estimate(known), gr.Timer(active=False)
 
     @guarded(lambda message: (unchanged(message), gr.skip(), gr.skip()))
     def act(
@@ -86,9 +88,10 @@ def train_tab(page: gr.Blocks, services: Services, session: gr.State, tabs: gr.T
     asked = [session, draft, reports, measured]
     shows = gr.on([session.change, draft.change, found.change], show, asked, everything, **TRAIN)
     ticked = [parts.top, parts.run, parts.frames, parts.log, parts.result, seen, parts.timer]
-    parts.timer.tick(tick, [*asked, seen], ticked, **TRAIN)
-    for again in (shows.then, parts.timer.tick):
-        again(measure, asked, [measured, parts.estimate], **(TRAIN | {"concurrency_id": "estimate"}))
+    parts.timer.tick(tick, [session, draft, reports, seen], ticked, **TRAIN)
+    told_time = [measured, parts.estimate, parts.stopwatch]
+    for again in (shows.then, parts.stopwatch.tick):
+        again(measure, asked, told_time, **(TRAIN | {"concurrency_id": "estimate"}))
     acted = {
         part: part.act(act, [session, draft, reports, memory.mine], [draft, memory.mine, session], **WRITES)
         for part in parts.surfaces

@@ -114,9 +114,9 @@ class Look:
             return ""
         return estimate_line(measured[1] if measured[0] == self.plan_to_run else None)
 
-    def must_ask_again(self, measured: Measured) -> bool:
-        """Whether something will change by itself: a run that goes on, or a time that is being measured."""
-        return self.is_live or (self.open == "plan" and measured[0] != self.plan_to_run)
+    def must_measure(self, measured: Measured) -> bool:
+        """Whether the plan on the page has no time yet."""
+        return self.open == "plan" and measured[0] != self.plan_to_run
 
     def run(self) -> str:
         """Show step Run."""

@@ -1,4 +1,4 @@
-"""The pieces of the Train tab: a card a step, the two upload buttons behind its drop zones, and a timer."""
+"""The pieces of the Train tab: a card a step, the two upload buttons behind its drop zones, and two timers."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from .surface import SCRIPT, surface
 
 __all__ = ["TICK", "TrainParts", "train_parts"]
 
-TICK = 1.5  # seconds between two looks at a live run
+TICK = 1.5  # seconds between two looks at a live run, or at how long a plan takes
 DROPS = Path(__file__).resolve().parent.parent.parent / "assets" / "train.js"
 
 
@@ -30,6 +30,7 @@ class TrainParts:
     zip: gr.UploadButton
     images: gr.UploadButton
     timer: gr.Timer
+    stopwatch: gr.Timer
 
     @property
     def surfaces(self) -> tuple[gr.HTML, ...]:
@@ -63,5 +64,6 @@ def train_parts() -> TrainParts:
             images = gr.UploadButton(
                 "Upload images of a class", file_count="multiple", file_types=["image"], type="filepath"
             )
-        timer = gr.Timer(TICK, active=False)
-    return TrainParts(top, data, plan, estimate, run, frames, log, result, file, detail, zip_button, images, timer)
+        timer, stopwatch = gr.Timer(TICK, active=False), gr.Timer(TICK, active=False)
+    pieces = top, data, plan, estimate, run, frames, log, result, file, detail
+    return TrainParts(*pieces, zip_button, images, timer, stopwatch)

@@ -127,6 +127,18 @@ def test_from_a_zip_to_an_opened_model(tab: Page, fake: FakeTraining) -> None:
     expect(tab.get_by_role("option", name="garden birds")).to_be_visible()
 
 
+def test_the_time_of_a_plan_is_asked_for_until_it_is_known(tab: Page, fake: FakeTraining) -> None:
+    send_zip(tab)
+    tab.get_by_role("button", name="Plan the training").click()
+    tab.get_by_label("Epochs").fill("80")
+    tab.get_by_label("Epochs").press("Tab")
+    expect(tab.locator("#ch-train-estimate")).to_contain_text("12 minutes")
+    tab.wait_for_timeout(1500)  # for what was under way
+    asked = fake.times_asked.total()
+    tab.wait_for_timeout(3500)
+    assert fake.times_asked.total() == asked
+
+
 def test_a_closed_page_loses_no_run_and_nobody_else_sees_it(tab: Page, trainer: str, visit: Visit) -> None:
     start(tab, 50)
     later = tab.context.new_page()
