@@ -89,9 +89,9 @@ def train_tab(page: gr.Blocks, services: Services, session: gr.State, tabs: gr.T
     shows = gr.on([session.change, draft.change, found.change], show, asked, everything, **TRAIN)
     ticked = [parts.top, parts.run, parts.frames, parts.log, parts.result, seen, parts.timer]
     parts.timer.tick(tick, [session, draft, reports, seen], ticked, **TRAIN)
-    told_time = [measured, parts.estimate, parts.stopwatch]
+    estimated = [measured, parts.estimate, parts.stopwatch]
     for again in (shows.then, parts.stopwatch.tick):
-        again(measure, asked, told_time, **(TRAIN | {"concurrency_id": "estimate"}))
+        again(measure, asked, estimated, **(TRAIN | {"concurrency_id": "estimate"}))
     acted = {
         part: part.act(act, [session, draft, reports, memory.mine], [draft, memory.mine, session], **WRITES)
         for part in parts.surfaces
