@@ -2,8 +2,9 @@
 
 Every row is trained on the same cached features of the same frozen stem, with the same network, steps, batches and
 views; only the loss differs, and what the row's name says. Minutes are those of one core at work. Finished runs are
-kept in ``--results`` and not repeated, so the command can be stopped and started again; at the end it prints the table,
-and writes that of ``checkpoints/results.jsonl`` into ``checkpoints/README.md``.
+kept in ``--results`` and not repeated, begun ones in ``--cache`` after every epoch, so the command can be stopped and
+started again; at the end it prints the table, and writes that of ``checkpoints/results.jsonl`` into
+``checkpoints/README.md``.
 """
 
 import argparse
@@ -34,7 +35,7 @@ from concepthash.feature_cache import training_features
 from concepthash.image_views import Views
 from concepthash.model import ConceptHash
 from concepthash.objective import Objective
-from concepthash.train_setup import make_accelerator, make_class_table, make_model
+from concepthash.train_setup import make_accelerator, make_class_table, make_model, origin_of
 from concepthash.trainer import Trainer
 
 from .baselines import CSQ, HashNet, OrthoHash, Softmax
@@ -107,12 +108,10 @@ def rows_of(run: Run, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Train and measure; one row of figures for every length of code."""
     torch.set_num_threads(1)
     data = Data(run.data, options)
-    started = time.process_time()
     if run.method == FROZEN:
         train, test = (pooled(features) for features in (data.train_features, data.test_features))
         return hashed_rows(run, data, train, test, 0.0)
-    model = data.train(run)
-    minutes = (time.process_time() - started) / 60
+    model, minutes = data.train(run)
     if run.method == TRAINED:
         train, test = (encode(model, features)[1] for features in (data.train_features, data.test_features))
         return hashed_rows(run, data, train, test, minutes)
@@ -150,8 +149,9 @@ class Data:
         views = Views(table, config.image_size, n_views)
         return training_features(model.backbone, config, views, self.options.cache, cache_gb=self.options.cache_gb)
 
-    def train(self, run: Run) -> ConceptHash:
-        """A trained model, in evaluation mode."""
+    def train(self, run: Run) -> tuple[ConceptHash, float]:
+        """A trained model, in evaluation mode, and the minutes that it took."""
+        started = time.process_time()
         change = ABLATIONS.get(run.method.removeprefix(f"{OURS}, "), {})
         losses = {name: value for name, value in change.items() if name in LOSS_FIELDS}
         sizes = {"n_concepts": n_concepts_of(run.bits), "n_bits": run.bits or 64}
@@ -171,15 +171,27 @@ class Data:
         objective = Objective(model, ours) if run.method.startswith(OURS) else made[run.method]()
         precision = self.options.mixed_precision
         config = TrainConfig(epochs=run.epochs, n_views=self.n_views, mixed_precision=precision, seed=run.seed)
-        trainer = Trainer(objective, self.train_features, self.training.labels, config, make_accelerator("cpu", config))
+        trainer = Trainer(
+            objective, self.train_features, self.training.labels, config, make_accelerator("cpu", config),
+            origin_of(self.training, self.classes, None),
+        )  # fmt: skip
+        begun = self.options.cache / "runs" / f"{run} {run.seed}"
+        state, clock = (begun.with_suffix(end) for end in (".pt", ".seconds"))
+        begun.parent.mkdir(parents=True, exist_ok=True)
+        if state.exists() and clock.exists():
+            trainer.resume(state)
+            started -= float(clock.read_text())
         while trainer.epoch < run.epochs:
-            trainer.run_epoch()
+            trainer.run_epoch(None if isinstance(objective, HashNet | Softmax) else state)  # these hold more than it
+            clock.write_text(str(time.process_time() - started))
         if self.options.keep and run.method == OURS:
             settings = {"model": model.config, "losses": objective.losses, "train": config}
             metrics = {name: dataclasses.asdict(part) for name, part in settings.items()}
             folder = self.options.keep / f"{run.data}-{run.bits}-seed-{run.seed}"
             save_checkpoint(folder, model, self.classes, metrics=metrics)
-        return model.eval()
+        state.unlink(missing_ok=True)
+        clock.unlink(missing_ok=True)
+        return model.eval(), (time.process_time() - started) / 60
 
     def test_sizes(self) -> np.ndarray:
         """(n, 2) heights and widths of the test images."""
